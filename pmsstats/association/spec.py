@@ -1,0 +1,196 @@
+"""What an association asks, and the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pmsstats.cohort.schema import Measure
+from pmsstats.errors import DesignError, nearest
+
+__all__ = ["METHOD_LABELS", "METHOD_WORDS", "AssociationSpec", "Exposure", "Method", "exposure"]
+
+Method = Literal["two_stage", "time_varying"]
+Engine = Literal["statsmodels", "lme4"]
+SlopeVisits = Literal["all", "until_event"]
+SlopeModel = Literal["common", "by_group"]
+
+METHOD_LABELS: dict[str, str] = {
+    "two_stage": "Two-stage Cox (individual slopes)",
+    "time_varying": "Time-varying Cox (current value)",
+}
+"""Names of the methods for tables and figures."""
+METHOD_WORDS: dict[str, str] = {
+    "two_stage": "two-stage Cox",
+    "time_varying": "time-varying Cox",
+}
+"""Names of the methods inside a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationSpec:
+    """Request for the association of a trajectory with an outcome.
+
+    Parameters
+    ----------
+    measure : str
+        Column of the visits table.
+    methods : tuple of {"two_stage", "time_varying"}
+        In the order in which they are reported.
+    covariates : str or tuple of str
+        Baseline covariates that the Cox models adjust for: columns of the subjects table, or the
+        right-hand side of a formula on them.
+    strata : str or tuple of str
+        Columns of the subjects table whose values have baseline hazards of their own.
+    group : str, optional
+        Column of the subjects table that `slope_model` refers to.
+    slope_model : {"common", "by_group"}, default "common"
+        Whether individual slopes are shrunk towards one mean slope, or towards that of the
+        subject's group.
+    slope_visits : {"all", "until_event"}, default "all"
+        Whether individual slopes use measurements up to the day of the event (or of the end of
+        follow-up for the outcome), or later ones too.
+    min_events : int, default 5
+        Fewer events than this, and no hazard ratio is given.
+    engine : {"statsmodels", "lme4"}, default "statsmodels"
+        Of the mixed model.
+    conf_level : float, default 0.95
+        Of all intervals.
+
+    Raises
+    ------
+    DesignError
+        If an option is outside of its vocabulary or range, or ``by_group`` has no group.
+    """
+
+    measure: str
+    methods: tuple[Method, ...] = ("two_stage", "time_varying")
+    covariates: str | tuple[str, ...] = ()
+    strata: str | tuple[str, ...] = ()
+    group: str | None = None
+    slope_model: SlopeModel = "common"
+    slope_visits: SlopeVisits = "all"
+    min_events: int = 5
+    engine: Engine = "statsmodels"
+    conf_level: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if not self.methods or isinstance(self.methods, str):
+            raise DesignError(
+                f"`methods` must be a tuple of one or more of {', '.join(METHOD_LABELS)}, got "
+                f"{self.methods!r}."
+            )
+        for method in self.methods:
+            _check("methods", method, tuple(METHOD_LABELS))
+        _check("slope_model", self.slope_model, get_args(SlopeModel))
+        _check("slope_visits", self.slope_visits, get_args(SlopeVisits))
+        _check("engine", self.engine, get_args(Engine))
+        if self.slope_model == "by_group" and self.group is None:
+            raise DesignError("`slope_model='by_group'` needs `group`, a column of the subjects.")
+        if not 0 < self.conf_level < 1:
+            raise DesignError(f"`conf_level` must lie between 0 and 1, got {self.conf_level!r}.")
+        if self.min_events < 1:
+            raise DesignError(f"`min_events` must be at least 1, got {self.min_events!r}.")
+
+    def adjustment(self) -> str:
+        """Return the covariates as the right-hand side of a formula.
+
+        Returns
+        -------
+        str
+            Empty where there are none.
+        """
+        if isinstance(self.covariates, str):
+            return self.covariates
+        return " + ".join(f"`{column}`" for column in self.covariates)
+
+    def strata_columns(self) -> tuple[str, ...]:
+        """Return the strata as columns.
+
+        Returns
+        -------
+        tuple of str
+            Empty where there are none.
+        """
+        return (self.strata,) if isinstance(self.strata, str) else self.strata
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise unless an option is one of those that there are."""
+    if value not in allowed:
+        raise DesignError(
+            f"`{name}` must be one of {', '.join(allowed)}, got {value!r}."
+            f"{nearest(str(value), allowed)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """One property of a trajectory, turned so that more of it is worse.
+
+    Parameters
+    ----------
+    sign : int
+        1, or -1 where lower values are worse.
+    words : str
+        The direction in clinical words: ``"faster decline of Thalamus volume"``.
+    term : str
+        For tables: ``"Thalamus volume: per SD faster decline"``.
+    unit : str
+        Of the exposure; may be empty.
+    thirds : tuple of str
+        Labels of its thirds, from the lowest oriented value to the highest.
+    """
+
+    sign: int
+    words: str
+    term: str
+    unit: str
+    thirds: tuple[str, str, str]
+
+
+_SLOPE_WORDS = {
+    "lower": "faster decline",
+    "higher": "faster increase",
+    "unspecified": "higher slope",
+}
+_VALUE_WORDS = {"lower": "lower", "higher": "higher", "unspecified": "higher"}
+_SLOPE_THIRDS = {
+    "lower": ("slowest decline", "middle third", "fastest decline"),
+    "higher": ("slowest increase", "middle third", "fastest increase"),
+    "unspecified": ("lowest slope", "middle third", "highest slope"),
+}
+
+
+def exposure(measure: Measure, method: Method) -> Exposure:
+    """Orient a measure's slope, or its value, towards worse, and find the words.
+
+    Parameters
+    ----------
+    measure : Measure
+        Its `worsening` gives the direction; "unspecified" keeps the sign.
+    method : {"two_stage", "time_varying"}
+        The former concerns the slope, the latter the value.
+
+    Returns
+    -------
+    Exposure
+        Sign, words and unit.
+    """
+    is_slope = method == "two_stage"
+    if is_slope:
+        direction = _SLOPE_WORDS[measure.worsening]
+        words, term = f"{direction} of {measure.label}", f"per SD {direction}"
+        unit = f"{measure.unit}/year" if measure.unit else "per year"
+    else:
+        direction = _VALUE_WORDS[measure.worsening]
+        words, term = f"{direction} {measure.label}", f"per SD {direction} value"
+        unit = measure.unit
+    return Exposure(
+        sign=-1 if measure.worsening == "lower" else 1,
+        words=words,
+        term=f"{measure.label}: {term}",
+        unit=unit,
+        thirds=_SLOPE_THIRDS[measure.worsening],
+    )

@@ -1,0 +1,213 @@
+"""Command line: parse, build a spec, call, write. No statistics here."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pmsstats.errors import PMSStatsError, PMSStatsWarning
+from pmsstats.provenance import package_version, write_manifest
+
+if TYPE_CHECKING:
+    from pmsstats.study import StudyResult, StudySpec
+
+__all__ = ["main"]
+
+BAD_INPUT = 2
+DEFECT = 1
+
+
+class _Steps:
+    """Print each step as it begins, on standard error, with the time since the start."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self.start = time.monotonic()
+
+    def __call__(self, label: str) -> None:
+        """Announce a step."""
+        self.done += 1
+        seconds = time.monotonic() - self.start
+        click.echo(f"[{self.done}/{self.total}] {seconds:5.1f} s  {label}", err=True)
+
+
+@contextmanager
+def _explained(*, verbose: bool) -> Iterator[None]:
+    """Turn errors into one message and an exit code, and warnings into notes."""
+
+    def note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if verbose or issubclass(category, PMSStatsWarning):
+            click.echo(f"Note: {message}", err=True)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always" if verbose else "default")
+            warnings.showwarning = note
+            yield
+    except (PMSStatsError, OSError) as exc:
+        _fail(exc, f"Error: {exc}", BAD_INPUT, verbose=verbose)
+    except click.exceptions.ClickException:
+        raise
+    except Exception as exc:  # noqa: BLE001 - the last line of defence: no traceback unasked
+        what = f"{type(exc).__name__}: {exc}"
+        told = f"Error: this is a defect in pmsstats, not in your input: {what}"
+        _fail(exc, f"{told}\nRun again with --verbose and report it.", DEFECT, verbose=verbose)
+
+
+def _fail(exc: Exception, message: str, code: int, *, verbose: bool) -> None:
+    """Print a message (after the traceback, if asked for) and leave."""
+    if verbose:
+        traceback.print_exception(exc, file=sys.stderr)
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def _verbose_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--verbose``."""
+    text = "Show every warning, and the traceback of an error."
+    return click.option("--verbose", is_flag=True, help=text)(command)
+
+
+def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data``."""
+    kind = click.Path(exists=True, file_okay=False, path_type=Path)
+    text = "Folder that the tables' paths are relative to [default: that of the study file]."
+    return click.option("--data", "data_dir", type=kind, help=text)(command)
+
+
+def _out_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--out`` with a default folder."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option(
+        "--out", "out", type=kind, default=default, show_default=True, help="Folder to write to."
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_version(), prog_name="pmsstats")
+def main() -> None:
+    """Longitudinal biomarker statistics for progressive multiple sclerosis.
+
+    Start with `pmsstats demo`, then write a study.toml for your own tables and run
+    `pmsstats report study.toml`.
+    """
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@_out_option("report")
+@_data_option
+@_verbose_option
+def report(study: Path, out: Path, data_dir: Path | None, verbose: bool) -> None:
+    """Analyse the tables that STUDY (a study.toml) names, and write the report."""
+    with _explained(verbose=verbose):
+        from pmsstats.study import read_study
+
+        _write_report(read_study(study), out, data_dir=data_dir, seed=None)
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@_data_option
+@_verbose_option
+def check(study: Path, data_dir: Path | None, verbose: bool) -> None:
+    """Check the tables of STUDY (a study.toml or a folder of tables) and list every problem."""
+    with _explained(verbose=verbose):
+        from pmsstats.cohort import read_cohort
+        from pmsstats.errors import SchemaError
+        from pmsstats.study import read_study
+
+        try:
+            if study.is_dir():
+                cohort = read_cohort(study, data_dir=data_dir)
+            else:
+                cohort = read_cohort(read_study(study).mapping, data_dir=data_dir)
+        except SchemaError as exc:
+            _echo_issues(exc.failures)
+            raise
+        click.echo(str(cohort.summary()))
+        _echo_issues(cohort.issues)
+        n_issues = len(cohort.issues)
+        click.echo(f"\n{study.name}: usable. {n_issues} doubtful value(s) or thing(s) to look at.")
+
+
+def _echo_issues(issues: Any) -> None:
+    """List issues with their rows; nothing where there are none."""
+    if issues is None or not len(issues):
+        return
+    columns = ["severity", "rule", "table", "row", "subject_id", "column", "value", "message"]
+    click.echo(issues[columns].to_string(index=False, max_colwidth=60))
+
+
+@main.command()
+@_out_option("demo")
+@click.option("--seed", type=click.IntRange(min=0), default=2018, show_default=True)
+@_verbose_option
+def demo(out: Path, seed: int, verbose: bool) -> None:
+    """Make a synthetic cohort, write its tables and study.toml, and report on it."""
+    with _explained(verbose=verbose):
+        from pmsstats.study import read_study, write_demo_study
+        from synthetic import generate_cohort, write_truth
+
+        cohort = generate_cohort("progressive", seed=seed)
+        study = write_demo_study(cohort, out / "study")
+        write_truth(cohort, out / "truth")
+        _write_report(read_study(study), out, data_dir=None, seed=seed)
+        click.echo(f"The tables and study.toml behind it: {study.parent}")
+
+
+@main.command()
+def doctor() -> None:
+    """Say what this machine has, and what is missing for what."""
+    with _explained(verbose=False):
+        from pmsstats.models.backends.availability import examine_machine
+
+        click.echo(str(examine_machine()))
+
+
+@main.command()
+@click.argument("pattern", default="")
+def measures(pattern: str) -> None:
+    """List the measures of the data dictionary whose name, label or compartment holds PATTERN."""
+    with _explained(verbose=False):
+        from pmsstats.cohort import default_dictionary
+
+        table = default_dictionary().table()
+        text = table[["name", "label", "technique", "compartment"]].agg(" ".join, axis=1)
+        shown = table[text.str.contains(pattern, case=False, regex=False)]
+        click.echo(shown.to_string(index=False) if len(shown) else f"No measure holds {pattern!r}.")
+
+
+def _write_report(
+    spec: StudySpec, out: Path, *, data_dir: Path | None, seed: int | None
+) -> StudyResult:
+    """Run the main job, write the report and its manifest, and say where it is."""
+    from pmsstats.report import render_report
+    from pmsstats.study import STEPS, run_study
+
+    steps = _Steps(len(STEPS) + 1)
+    study = run_study(spec, data_dir=data_dir, seed=seed, progress=steps)
+    steps("Writing the report")
+    out.mkdir(parents=True, exist_ok=True)
+    write_manifest(study.manifest, out, render_report(study, out))
+    for rule, n_found in study.cohort.issues["rule"].value_counts(sort=False).items():
+        what = str(rule).replace("_", " ")
+        click.echo(f"Note: {what} ({n_found}): see 'Data checks' in the report", err=True)
+    for section, reason in study.not_estimable:
+        click.echo(f"Note: {section}: not estimable, {reason}", err=True)
+    click.echo(study.headline())
+    click.echo(f"\nReport: {out / 'report.html'}")
+    return study
+
+
+if __name__ == "__main__":
+    main()

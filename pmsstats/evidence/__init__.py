@@ -1,0 +1,28 @@
+"""Published values with their sources: the anchors of the generator and of its checks."""
+
+from __future__ import annotations
+
+from pmsstats.evidence.citation import Citation
+from pmsstats.evidence.record import EvidenceRecord, Verified
+from pmsstats.evidence.registry import (
+    catalog,
+    citation,
+    evidence_table,
+    record,
+    records,
+    value,
+    warn_unchecked,
+)
+
+__all__ = [
+    "Citation",
+    "EvidenceRecord",
+    "Verified",
+    "catalog",
+    "citation",
+    "evidence_table",
+    "record",
+    "records",
+    "value",
+    "warn_unchecked",
+]

@@ -1,0 +1,130 @@
+"""Engines that other programs bring: the only place where those are imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pmsstats.errors import DesignError, nearest
+
+if TYPE_CHECKING:
+    from pmsstats.models.mixed_likelihood import MixedLikelihood
+    from pmsstats.results import FitLog
+
+__all__ = ["LMM_ENGINES", "EngineFit", "Satterthwaite", "run_lmm_engine"]
+
+LMM_ENGINES: Mapping[str, str] = MappingProxyType(
+    {
+        "statsmodels": "pmsstats.models.backends.statsmodels_lmm",
+        "lme4": "pmsstats.models.backends.pymer4_lmm",
+    }
+)
+"""Engines of linear mixed models, and the module that runs each (imported on first use)."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Satterthwaite:
+    """What Satterthwaite's degrees of freedom need.
+
+    Parameters
+    ----------
+    jacobian : ndarray, shape (k, p, p)
+        Derivative of the fixed effects' covariance in each variance parameter.
+    parameter_covariance : ndarray, shape (k, k)
+        Covariance of the estimated variance parameters.
+    """
+
+    jacobian: np.ndarray
+    parameter_covariance: np.ndarray
+
+    def df(self, contrasts: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """Return the degrees of freedom of some contrasts.
+
+        Parameters
+        ----------
+        contrasts : ndarray, shape (m, p)
+            One contrast of the fixed effects per row.
+        covariance : ndarray, shape (p, p)
+            Covariance of the fixed effects.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            ``2 v^2 / var(v)`` of each contrast's estimated variance ``v``, by the delta method.
+        """
+        variance = np.einsum("ma,ab,mb->m", contrasts, covariance, contrasts)
+        slopes = np.einsum("ma,kab,mb->mk", contrasts, self.jacobian, contrasts)
+        spread = np.einsum("mk,kl,ml->m", slopes, self.parameter_covariance, slopes)
+        with np.errstate(invalid="ignore"):  # a contrast that is zero has none
+            df: np.ndarray = 2 * variance**2 / spread
+        return df
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EngineFit:
+    """What an engine found, on the common scale.
+
+    Parameters
+    ----------
+    psi : ndarray, shape (q, q)
+        Covariance of the random effects over the residual variance.
+    fixed : ndarray, shape (p,)
+        Fixed effects.
+    fixed_covariance : ndarray, shape (p, p)
+        Their covariance.
+    sigma2 : float
+        Residual variance.
+    log_likelihood : float
+        Restricted or full.
+    modes : ndarray, shape (n_subjects, q)
+        Predicted random effects.
+    fit_log : FitLog
+        What the engine said about it.
+    satterthwaite : Satterthwaite, optional
+        Where the engine offers degrees of freedom.
+    """
+
+    psi: np.ndarray
+    fixed: np.ndarray
+    fixed_covariance: np.ndarray
+    sigma2: float
+    log_likelihood: float
+    modes: np.ndarray
+    fit_log: FitLog
+    satterthwaite: Satterthwaite | None = None
+
+
+def run_lmm_engine(engine: str, likelihood: MixedLikelihood) -> EngineFit:
+    """Fit a linear mixed model with a named engine.
+
+    Parameters
+    ----------
+    engine : str
+        One of :data:`LMM_ENGINES`.
+    likelihood : MixedLikelihood
+        The model and its data, on the common scale.
+
+    Returns
+    -------
+    EngineFit
+        Also where the engine did not converge: its log says so.
+
+    Raises
+    ------
+    DesignError
+        If there is no such engine.
+    BackendUnavailableError
+        If the engine is not installed; the message says what to install.
+    """
+    if engine not in LMM_ENGINES:
+        raise DesignError(
+            f"`engine` must be one of {', '.join(LMM_ENGINES)}, got {engine!r}."
+            f"{nearest(str(engine), LMM_ENGINES)}"
+        )
+    fit: EngineFit = importlib.import_module(LMM_ENGINES[engine]).fit(likelihood)
+    return fit

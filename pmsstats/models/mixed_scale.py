@@ -1,0 +1,109 @@
+"""A common scale for mixed models: numbers of about one for the optimiser, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from pmsstats.models.mixed_design import MixedArrays
+
+__all__ = ["StandardScale", "standardise"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StandardScale:
+    """The way from the common scale back to the user's units.
+
+    Parameters
+    ----------
+    offset : ndarray, shape (p,)
+        Least-squares coefficients that were taken out of the outcome.
+    scale : float
+        What the outcome was divided by.
+    R : ndarray, shape (p, p)
+        ``X = X_standard @ R``.
+    T : ndarray, shape (q, q)
+        ``Z = Z_standard @ T``.
+
+    Notes
+    -----
+    REML and ML are invariant under these maps, so a fit on the common scale is the fit in the
+    user's units; only the optimiser sees better numbers.
+    """
+
+    offset: np.ndarray
+    scale: float
+    R: np.ndarray
+    T: np.ndarray
+
+    def fixed(self, gamma: np.ndarray) -> np.ndarray:
+        """Return fixed effects in the user's units, from those on the common scale."""
+        return self.offset + self.scale * linalg.solve_triangular(self.R, gamma)
+
+    def fixed_covariance(self, covariance: np.ndarray) -> np.ndarray:
+        """Return the covariance of the fixed effects (or a derivative of it), shape (p, p)."""
+        inverse = linalg.solve_triangular(self.R, np.eye(len(self.R)))
+        return self.scale**2 * inverse @ covariance @ inverse.T
+
+    def random(self, modes: np.ndarray) -> np.ndarray:
+        """Return random effects in the user's units, shape (n_subjects, q)."""
+        return self.scale * linalg.solve_triangular(self.T, modes.T).T
+
+    def random_covariance(self, covariance: np.ndarray) -> np.ndarray:
+        """Return the covariance of the random effects in the user's units, shape (q, q)."""
+        inverse = linalg.solve_triangular(self.T, np.eye(len(self.T)))
+        return self.scale**2 * inverse @ covariance @ inverse.T
+
+    def log_likelihood(self, value: float, *, n_obs: int, reml: bool) -> float:
+        """Return the log-likelihood of the outcome in the user's units."""
+        if not reml:
+            return value - n_obs * float(np.log(self.scale))
+        log_det = float(np.log(np.abs(np.diag(self.R))).sum())
+        return value - (n_obs - len(self.R)) * float(np.log(self.scale)) - log_det
+
+
+def standardise(arrays: MixedArrays) -> tuple[MixedArrays, StandardScale]:
+    """Put a mixed model on a scale on which its numbers are about one.
+
+    Parameters
+    ----------
+    arrays : MixedArrays
+        In the user's units.
+
+    Returns
+    -------
+    standard : MixedArrays
+        Outcome: least-squares residuals of unit size. Fixed and random columns: orthogonal (the
+        latter within each block) and of unit size.
+    back : StandardScale
+        The way back.
+    """
+    R, X = _orthogonal(arrays.X)
+    offset = linalg.solve_triangular(R, X.T @ arrays.y / arrays.n_obs)
+    residual = arrays.y - arrays.X @ offset
+    scale = float(np.sqrt(np.mean(residual**2)))
+    Z = np.empty_like(arrays.Z)
+    T = np.zeros((arrays.Z.shape[1],) * 2)
+    for block in arrays.blocks:
+        columns = list(block)
+        T[np.ix_(columns, columns)], Z[:, columns] = _orthogonal(arrays.Z[:, columns])
+    standard = MixedArrays(
+        y=residual / scale,
+        X=X,
+        Z=Z,
+        subject=arrays.subject,
+        n_subjects=arrays.n_subjects,
+        blocks=arrays.blocks,
+    )
+    return standard, StandardScale(offset=offset, scale=scale, R=R, T=T)
+
+
+def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split columns into an upper triangle and orthogonal columns of unit mean square."""
+    sizes = np.sqrt(np.mean(matrix**2, axis=0))
+    Q, R = np.linalg.qr(matrix / sizes)
+    root = np.sqrt(len(matrix))
+    signs = np.sign(np.diag(R))
+    return (R * sizes) * signs[:, None] / root, Q * signs * root

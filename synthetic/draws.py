@@ -1,0 +1,152 @@
+"""Random numbers by purpose and subject: subject 7 gets the same ones in any cohort.
+
+Every purpose ("edss rater", week 24) has its own streams, one per block of :data:`BLOCK`
+subjects, and subject ``i`` reads number ``i % BLOCK`` of block ``i // BLOCK``. So a subject's
+numbers depend on the seed, the purpose and the subject's position alone: not on how many subjects
+follow, on which other purposes are drawn (a dropout model, a further visit), or on who computes
+the block. Only draws that read their stream one number per subject are offered; everything else
+(gamma, truncated normal, counts) is a transform of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from pmsstats.seeds import stream
+
+__all__ = ["BLOCK", "SubjectStreams", "event_times", "truncated_normal"]
+
+BLOCK = 4096
+"""Subjects per stream. Part of the definition of every synthetic cohort: never change it."""
+
+
+@dataclass(frozen=True)
+class SubjectStreams:
+    """Source of random numbers for `n_subjects` subjects.
+
+    Parameters
+    ----------
+    root : numpy.random.SeedSequence
+        From the user's seed.
+    n_subjects : int
+        How many numbers each draw has.
+    """
+
+    root: np.random.SeedSequence
+    n_subjects: int
+
+    def _draw(self, purpose: tuple[str | int, ...], draw: Callable[..., np.ndarray]) -> np.ndarray:
+        """Fill one number per subject, block by block."""
+        out = np.empty(self.n_subjects)
+        for block, start in enumerate(range(0, self.n_subjects, BLOCK)):
+            view = out[start : start + BLOCK]
+            draw(stream(self.root, "synthetic", *purpose, block), out=view)
+        return out
+
+    def uniform(self, *purpose: str | int) -> np.ndarray:
+        """Draw one uniform number per subject.
+
+        Parameters
+        ----------
+        *purpose : str or int
+            What for.
+
+        Returns
+        -------
+        ndarray, shape (n_subjects,)
+            In [0, 1).
+        """
+        return self._draw(purpose, np.random.Generator.random)
+
+    def normal(self, *purpose: str | int) -> np.ndarray:
+        """Draw one standard normal number per subject.
+
+        Parameters
+        ----------
+        *purpose : str or int
+            What for.
+
+        Returns
+        -------
+        ndarray, shape (n_subjects,)
+            Mean 0, variance 1.
+        """
+        return self._draw(purpose, np.random.Generator.standard_normal)
+
+    def exponential(self, *purpose: str | int) -> np.ndarray:
+        """Draw one standard exponential number per subject.
+
+        Parameters
+        ----------
+        *purpose : str or int
+            What for.
+
+        Returns
+        -------
+        ndarray, shape (n_subjects,)
+            Mean 1.
+        """
+        return self._draw(purpose, np.random.Generator.standard_exponential)
+
+
+def event_times(
+    streams: SubjectStreams, purpose: str, rate: np.ndarray, horizon: float
+) -> np.ndarray:
+    """Draw a Poisson process per subject, from 0 to a horizon.
+
+    Parameters
+    ----------
+    streams : SubjectStreams
+        Random numbers; the gap before event k is a purpose of its own, so that a longer horizon
+        extends the process and changes nothing before.
+    purpose : str
+        Name of the process.
+    rate : ndarray, shape (n_subjects,)
+        Events per year, at least 0.
+    horizon : float
+        Years.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects, n_most_events)
+        Years of the events, ascending; infinite where a subject has no more.
+    """
+    with np.errstate(divide="ignore"):
+        mean_gap = 1.0 / rate
+    now = np.zeros(len(rate))
+    columns: list[np.ndarray] = []
+    while True:
+        gap = streams.exponential(purpose, len(columns))
+        now = now + np.where(rate > 0, gap * np.where(rate > 0, mean_gap, 0.0), np.inf)
+        if not (now < horizon).any():
+            return np.column_stack(columns) if columns else np.empty((len(rate), 0))
+        columns.append(np.where(now < horizon, now, np.inf))
+
+
+def truncated_normal(
+    score: np.ndarray, mean: np.ndarray, sd: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Map standard normal scores to a normal distribution cut off at both ends.
+
+    Parameters
+    ----------
+    score : ndarray, shape (n,)
+        Standard normal; its order is kept.
+    mean, sd : ndarray, shape (n,)
+        Of the distribution before it is cut.
+    low, high : ndarray or float, shape (n,)
+        Ends.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Between `low` and `high`.
+    """
+    floor = ndtr((low - mean) / sd)
+    ceiling = ndtr((high - mean) / sd)
+    inside = ndtri(floor + ndtr(score) * (ceiling - floor))
+    return np.clip(mean + sd * inside, low, high)

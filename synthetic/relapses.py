@@ -1,0 +1,101 @@
+"""Relapses: when they come, how hard they hit, what they leave behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from synthetic.config import CohortConfig
+from synthetic.draws import SubjectStreams, event_times
+from synthetic.parameters import RelapseModel
+from synthetic.population import Population, arm_effect
+
+__all__ = ["Relapses", "draw_relapses", "relapse_impairment"]
+
+_DAYS_PER_YEAR = 365.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relapses:
+    """Relapses of all subjects.
+
+    Parameters
+    ----------
+    rate : ndarray, shape (n_subjects,)
+        The subject's own rate per year, treatment included.
+    years : ndarray, shape (n_subjects, n_most)
+        Onsets, ascending; infinite where a subject has no more.
+    severity : ndarray, shape (n_subjects, n_most)
+        Rise of the EDSS at onset.
+    """
+
+    rate: np.ndarray
+    years: np.ndarray
+    severity: np.ndarray
+
+
+def draw_relapses(
+    config: CohortConfig, population: Population, streams: SubjectStreams
+) -> Relapses:
+    """Draw relapses over the planned follow-up.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        Rates, schedule, arms.
+    population : Population
+        Subjects.
+    streams : SubjectStreams
+        Random numbers.
+
+    Returns
+    -------
+    Relapses
+        None in healthy controls.
+    """
+    model = config.relapses
+    mean = np.where(population.is_patient, model.rate.take(population.phenotype), 0.0)
+    rate = mean * _frailty(model, streams) * arm_effect(config, population, "relapse_rate_ratio")
+    years = event_times(streams, "relapse gap", rate, config.schedule.horizon_years)
+    severity = np.empty_like(years)
+    for k in range(years.shape[1]):
+        severity[:, k] = model.severity * streams.exponential("relapse severity", k)
+    return Relapses(rate=rate, years=years, severity=severity)
+
+
+def _frailty(model: RelapseModel, streams: SubjectStreams) -> np.ndarray:
+    """Draw gamma factors of mean 1, so that counts are negative binomial."""
+    if model.dispersion == 0:
+        return np.ones(streams.n_subjects)
+    shape = 1.0 / model.dispersion
+    return gammaincinv(shape, streams.uniform("relapse rate")) / shape
+
+
+def relapse_impairment(model: RelapseModel, relapses: Relapses, year: np.ndarray) -> np.ndarray:
+    """Add up what relapses still do to the EDSS.
+
+    Parameters
+    ----------
+    model : RelapseModel
+        Recovery.
+    relapses : Relapses
+        Onsets and severities.
+    year : ndarray, shape (n_subjects, n_visits)
+        When.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects, n_visits)
+        EDSS points above the course without relapses.
+    """
+    total = np.zeros_like(year)
+    for k in range(relapses.years.shape[1]):
+        hit = np.flatnonzero(np.isfinite(relapses.years[:, k]))
+        since = (year[hit] - relapses.years[hit, k, None]) * _DAYS_PER_YEAR
+        left = model.residual_share + (1 - model.residual_share) * np.exp(
+            -np.maximum(since, 0) / model.recovery_days
+        )
+        total[hit] += np.where(since >= 0, relapses.severity[hit, k, None] * left, 0.0)
+    return total

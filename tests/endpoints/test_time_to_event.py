@@ -1,0 +1,107 @@
+"""The endpoint result: what it says, shows and hands on. Witness: counts made by hand."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from pmsstats.cohort import Cohort
+from pmsstats.endpoints import EndpointResult, derive_progression
+from pmsstats.endpoints.time_to_event import EVENT_COLUMNS
+
+
+def _result(n_events: int, n_subjects: int, origin: str = "real", left_out: int = 0) -> Cohort:
+    """Subjects followed for 168 days; the first `n_events` progress at day 84."""
+    visits = [
+        (f"S{i:04d}", day, 5.0 if day and i < n_events else 4.0)
+        for i in range(n_subjects)
+        for day in (0, 84, 168)
+    ] + [(f"X{i}", 0, 4.0) for i in range(left_out)]
+    frame = pd.DataFrame(visits, columns=["subject_id", "day", "edss"])
+    subjects = frame[["subject_id"]].drop_duplicates()
+    return derive_progression(Cohort(subjects, frame, origin=origin), "cdp12")
+
+
+@pytest.mark.parametrize(
+    ("n_events", "n_subjects", "options", "words"),
+    [
+        (3, 20, {}, "3 of 20 subjects (15 %) reached 12-week confirmed EDSS progression over "),
+        (1, 1, {}, "1 of 1 subject (100 %) reached"),
+        (0, 5, {}, "0 of 5 subjects (0 %)"),
+        (1, 400, {}, "1 of 400 subjects (<1 %)"),
+        (399, 400, {}, "399 of 400 subjects (>99 %)"),
+        (3, 20, {}, "(definition: cdp12)."),
+        (3, 20, {"left_out": 2}, "; 2 more could not be assessed."),
+        (3, 20, {"origin": "synthetic"}, "In synthetic data, 3 of 20"),
+    ],
+)
+def test_headline(n_events: int, n_subjects: int, options: dict, words: str) -> None:
+    assert words in _result(n_events, n_subjects, **options).headline()
+
+
+def test_subject_years() -> None:
+    """By hand: 3 subjects to day 84 and 17 to day 168 are 3108 days, 8.51 years."""
+    result = _result(3, 20)
+    assert result.subject_years == pytest.approx(3108 / 365.25, rel=1e-12)  # rounding
+    assert "over 8.51 subject-years" in result.headline()
+
+
+def test_table_keeps_its_contract() -> None:
+    result = _result(3, 20)
+    table = result.table()
+    assert tuple(table.columns) == EVENT_COLUMNS
+    assert {c: str(t) for c, t in table.dtypes.items()} == {
+        "subject_id": "object",
+        "duration": "int64",
+        "event": "bool",
+        "day_baseline": "int64",
+        "baseline_value": "float64",
+        "day_onset": "Int64",
+        "day_confirmed": "Int64",
+        "censor_reason": "object",
+        "exit_reason": "object",
+    }
+    table["event"] = False
+    assert result.table()["event"].sum() == 3
+
+
+def test_to_dict_is_plain_json() -> None:
+    plain = _result(3, 20, left_out=1).to_dict()
+    again = json.loads(json.dumps(plain, allow_nan=False))
+    assert again["schema"] == "endpoint_result/1"
+    assert again["rule"]["type"] == "ProgressionRule"
+    assert again["rule"]["threshold"]["steps"] == [[5.5, 1.0], ["inf", 0.5]]
+    assert len(again["events"]) == again["n_subjects"] == 20
+    assert again["events"][0]["day_onset"] == 84
+    assert again["events"][-1]["day_onset"] is None
+    assert again["exclusions"][0]["n"] == 1
+
+
+def test_shows_itself() -> None:
+    result = _result(3, 20)
+    assert repr(result) == f"<EndpointResult: {result.headline()}>"
+    assert "subject_id" in str(result)
+    assert "<table" in result._repr_html_()
+
+
+def test_result_is_frozen() -> None:
+    with pytest.raises(AttributeError):
+        _result(1, 2).n_events = 5
+
+
+@pytest.mark.parametrize(("origin", "stamp"), [("real", ""), ("synthetic", "synthetic data")])
+def test_plot_draws_every_subject(origin: str, stamp: str) -> None:
+    result: EndpointResult = _result(3, 20, origin)
+    _, ax = plt.subplots()
+    assert result.plot(ax=ax) is ax
+    assert len(ax.collections[0].get_segments()) == 20
+    assert ax.get_title(loc="right") == stamp
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == [
+        "12-week confirmed EDSS progression (n = 3)",
+        "followed without it (n = 17)",
+    ]
+    plt.close()

@@ -1,0 +1,204 @@
+"""Descriptions that are impossible say what to change. Witness: the rules, by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pmsstats import evidence
+from pmsstats.errors import DesignError
+from synthetic import (
+    PRESETS,
+    Arm,
+    CohortConfig,
+    PerPhenotype,
+    assumed,
+    defaults,
+    preset,
+)
+
+THALAMUS = defaults.IMAGING[0]
+SDMT = defaults.INSTRUMENTS[2]
+PPMS_ONLY = dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(PPMS=1.0))
+
+BROKEN_PARTS = [
+    (THALAMUS, {"sd": -1.0}, "`sd` of imaging measure 'thalamus_ml' must be at least 0, got -1.0"),
+    (THALAMUS, {"error_sd": -0.1}, "`error_sd`"),
+    (THALAMUS, {"rate_loading": 1.5}, "from -1 to 1, got 1.5"),
+    (THALAMUS, {"damage_loading": 0.9, "age_loading": 0.9}, "sum to at most 1"),
+    (THALAMUS, {"scale": "linaer"}, "Did you mean 'linear'"),
+    (THALAMUS, {"mean": PerPhenotype(HC=0.0)}, "`mean` of imaging measure"),
+    (SDMT, {"noise_sd": -1.0}, "`noise_sd` of instrument 'sdmt'"),
+    (SDMT, {"low": 200.0}, "`low` of instrument 'sdmt' must be below `high`"),
+    (SDMT, {"scale": "square"}, "must be one of linear, log"),
+    (defaults.MISSINGNESS, {"missed_visit": 1.2}, "`missed_visit`.*from 0 to 1, got 1.2"),
+    (defaults.MISSINGNESS, {"missed_scan": -0.1}, "`missed_scan`"),
+    (defaults.MISSINGNESS, {"dropout": "mcr"}, "Did you mean 'mcar'"),
+    (defaults.MISSINGNESS, {"dropout_rate": -1.0}, "`dropout_rate`"),
+    (defaults.RELAPSES, {"dispersion": -1.0}, "`dispersion`"),
+    (defaults.RELAPSES, {"residual_share": 1.1}, "`residual_share`.*got 1.1"),
+    (defaults.DISABILITY, {"rater_sd": -0.1}, "`rater_sd`"),
+    (defaults.DISABILITY, {"worsening_rate": PerPhenotype(PPMS=-0.1)}, "`worsening_rate`"),
+    (defaults.DISABILITY, {"edss_low": PerPhenotype(PPMS=7.0)}, "below `edss_high`.*for PPMS"),
+    (defaults.DISABILITY, {"step": 0.2}, "`step`"),
+    (defaults.SCHEDULE, {"weeks": (0, 24, 12)}, "must ascend from 0"),
+    (defaults.SCHEDULE, {"weeks": (12, 24)}, "must ascend from 0"),
+    (defaults.SCHEDULE, {"weeks": ()}, "must ascend from 0"),
+    (defaults.SCHEDULE, {"imaging_weeks": (0, 25)}, "some of `weeks`, got also 25"),
+    (defaults.SCHEDULE, {"window_days": 42.0}, "keep visits apart that are 12 weeks"),
+    (defaults.POPULATION, {"mix": PerPhenotype(PPMS=0.5, SPMS=0.6)}, "must sum to 1, got 1.1"),
+    (defaults.POPULATION, {"mix": PerPhenotype(PPMS=-0.5, SPMS=1.5)}, "from 0 to 1"),
+    (defaults.POPULATION, {"female": PerPhenotype(PPMS=1.5)}, "`female`.*got 1.5"),
+    (defaults.POPULATION, {"age_sd": PerPhenotype(PPMS=-8.0)}, "`age_sd`"),
+    (defaults.POPULATION, {"age_range": (70.0, 18.0)}, "youngest, oldest"),
+    (defaults.POPULATION, {"correlations": (("damage", "rte", 0.3),)}, "Did you mean 'rate'"),
+    (defaults.POPULATION, {"correlations": (("damage", "rate", 1.3),)}, "between -1 and 1"),
+    (defaults.POPULATION, {"correlations": (("rate", "rate", 0.3),)}, "two different factors"),
+]
+
+
+@pytest.mark.parametrize(("part", "change", "message"), BROKEN_PARTS)
+def test_impossible_parts_are_refused(part, change, message):
+    with pytest.raises(DesignError, match=message):
+        dataclasses.replace(part, **change)
+
+
+BROKEN_COHORTS = [
+    ({"n_subjects": 0}, "`n_subjects` must be at least 1, got 0"),
+    ({"n_subjects": -5}, "at least 1"),
+    ({"n_subjects": 10.5}, "whole number, got 10.5"),
+    ({"n_subjects": True}, "whole number"),
+    ({"measures": ("thalamus_m",)}, "Did you mean 'thalamus_ml'"),
+    ({"imaging": (THALAMUS, THALAMUS)}, "'thalamus_ml' has 2 models"),
+    (
+        {"imaging": (dataclasses.replace(THALAMUS, measure="thalamus_lm"),)},
+        "Unknown measure 'thalamus_lm'.*Did you mean",
+    ),
+    (
+        {
+            "population": PPMS_ONLY,
+            "arms": (Arm(name="placebo", share=0.7), Arm(name="active", share=0.5)),
+        },
+        r"must sum to 1, got 1.2 \(placebo 0.7, active 0.5\)",
+    ),
+    (
+        {
+            "population": PPMS_ONLY,
+            "arms": (Arm(name="drug", share=0.5), Arm(name="drug", share=0.5)),
+        },
+        "different names",
+    ),
+    ({"arms": (Arm(name="placebo", share=1.0),)}, "Healthy controls are not randomised"),
+    (
+        {"population": dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(CIS=1.0))},
+        "has no value for CIS",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BROKEN_COHORTS)
+def test_impossible_cohorts_are_refused(change, message):
+    with pytest.raises(DesignError, match=message):
+        CohortConfig(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"share": 1.5}, "`share` of arm 'active'.*got 1.5"),
+        ({"worsening_hazard_ratio": -0.5}, "`worsening_hazard_ratio`"),
+        ({"atrophy_slowing": 5.0}, "`atrophy_slowing`"),
+    ],
+)
+def test_impossible_arms_are_refused(change, message):
+    with pytest.raises(DesignError, match=message):
+        Arm(**{"name": "active", "share": 0.5, **change})
+
+
+CONTRADICTORY = {
+    ("damage", "rate"): 0.9,
+    ("damage", "disability"): 0.8,
+    ("rate", "disability"): -0.3,
+}
+"""Rate and disability both follow damage closely, so they cannot oppose each other."""
+
+
+def _with_correlations(pairs):
+    correlations = tuple((*names, value) for names, value in pairs.items())
+    return dataclasses.replace(defaults.POPULATION, correlations=correlations)
+
+
+def test_contradictory_correlations_name_a_pair_to_change():
+    with pytest.raises(DesignError, match=r"'damage' and 'rate' cannot correlate by 0\.9"):
+        _with_correlations(CONTRADICTORY)
+
+
+def test_following_that_advice_helps():
+    matrix = _with_correlations(CONTRADICTORY | {("damage", "rate"): 0.0}).correlation_matrix()
+    assert np.linalg.eigvalsh(matrix)[0] > 0
+
+
+def test_correlation_matrix_is_symmetric():
+    matrix = defaults.POPULATION.correlation_matrix()
+    expected = [[1.0, 0.3, 0.4], [0.3, 1.0, 0.2], [0.4, 0.2, 1.0]]
+    np.testing.assert_allclose(matrix, expected, rtol=0, atol=0)
+
+
+def test_unknown_preset_suggests_the_nearest():
+    with pytest.raises(DesignError, match="Did you mean 'progressive'"):
+        preset("progresive")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_number_of_a_preset_names_its_source(name):
+    sources = preset(name).sources()
+    assert len(sources) > 100
+    assert not (sources["source"] == "user").any()
+    assert sources["parameter"].is_unique
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_rest_on_records_read_at_their_source(name):
+    ids = preset(name).record_ids()
+    assert len(ids) > 10
+    assert all(evidence.record(i).is_anchor for i in ids)
+
+
+def test_every_record_of_the_catalogue_is_used():
+    """But for two that only serve for comparison, in the tests of imaging and missingness."""
+    used = {i for name in PRESETS for i in preset(name).record_ids()}
+    compared_with = {"azevedo2018_thalamus_slope_sd", "olympus_noncompletion_ppms"}
+    assert used | compared_with == set(evidence.catalog())
+
+
+def test_a_number_without_a_source_is_the_users():
+    config = CohortConfig(disability=dataclasses.replace(defaults.DISABILITY, rater_sd=0.5))
+    sources = config.sources().set_index("parameter")["source"]
+    assert sources["disability.rater_sd"] == "user"
+    assert sources["disability.late_rater_sd"] == "assumption"
+
+
+def test_configs_are_frozen_hashable_and_equal_by_content():
+    assert CohortConfig() == preset("progressive")
+    assert hash(CohortConfig()) == hash(preset("progressive"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CohortConfig().n_subjects = 5
+
+
+def test_the_disagreement_on_thalamic_rates_is_a_named_preset():
+    thalamus = {name: preset(name).imaging[0].rate_pct for name in PRESETS[:2]}
+    common = thalamus["progressive_common_atrophy"]
+    assert common["RRMS"] == common["SPMS"] == common["PPMS"] == -0.71
+    assert thalamus["progressive"]["SPMS"] < thalamus["progressive"]["RRMS"]
+
+
+def test_emitted_measures_keep_their_order():
+    config = CohortConfig(measures=("thalamus_ml", "edss"))
+    assert config.emitted == ("edss", "thalamus_ml")
+    assert CohortConfig().emitted == CohortConfig().offered
+
+
+def test_assumed_keeps_its_reason():
+    assert assumed(1.0, "because").why == "because"

@@ -1,0 +1,279 @@
+"""The command line: exit codes, messages, outputs; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from pmsstats.cli import main
+from pmsstats.provenance import verify_outputs
+
+STUDY = """
+title = "Two groups"
+[tables]
+subjects = "subjects.csv"
+visits = "visits.csv"
+[analysis]
+measure = "thalamus_ml"
+outcome = { measure = "edss", change = 1.0 }
+group = "diagnosis"
+"""
+N_SUBJECTS = 24
+
+
+@pytest.fixture
+def invoke():
+    def run(*args):
+        return CliRunner().invoke(main, [str(a) for a in args], catch_exceptions=False)
+
+    return run
+
+
+def tables():
+    """Two groups of subjects, five visits; whoever's number is odd and above 4 gets worse."""
+    ids = [f"S{i:02d}" for i in range(N_SUBJECTS)]
+    subjects = pd.DataFrame(
+        {
+            "subject_id": ids,
+            "diagnosis": ["case" if i % 2 else "control" for i in range(N_SUBJECTS)],
+        }
+    )
+    rows = [
+        {
+            "subject_id": ids[i],
+            "day": 182 * visit,
+            "thalamus_ml": round(
+                15 + 0.1 * (i % 5) - visit * (0.05 + 0.1 * (i % 2) + 0.01 * (i % 7))
+                + 0.02 * ((i * 7 + visit * 3) % 5 - 2), 4
+            ),
+            "edss": 3.0 + (visit >= 1 + i % 4) * (i % 2) * (i > 4) + (visit == 4) * (i % 6 == 0),
+        }
+        for i in range(N_SUBJECTS)
+        for visit in range(5)
+    ]  # fmt: skip
+    return subjects, pd.DataFrame(rows)
+
+
+@pytest.fixture
+def study(tmp_path):
+    subjects, visits = tables()
+    subjects.to_csv(tmp_path / "subjects.csv", index=False)
+    visits.to_csv(tmp_path / "visits.csv", index=False)
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+def outputs(folder):
+    """Every output but the manifest, as bytes."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def test_report_writes_everything_and_says_where(invoke, study, tmp_path):
+    done = invoke("report", study, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert str(tmp_path / "out" / "report.html") in done.output
+    written = outputs(tmp_path / "out")
+    assert {"report.html", "results.json"} <= set(written)
+    assert any(name.startswith("tables/") for name in written)
+    assert json.loads(written["results.json"])["schema"] == "report_results/1"
+    assert verify_outputs(tmp_path / "out")["origin"] == "real"
+
+
+def test_steps_are_told_on_standard_error(invoke, study, tmp_path):
+    done = invoke("report", study, "--out", tmp_path / "out")
+    steps = [line for line in done.stderr.splitlines() if line.startswith("[")]
+    assert [line.split()[0] for line in steps] == [
+        f"[{i}/{len(steps)}]" for i in range(1, len(steps) + 1)
+    ]
+
+
+def test_same_inputs_give_the_same_bytes(invoke, study, tmp_path):
+    invoke("report", study, "--out", tmp_path / "one")
+    invoke("report", study, "--out", tmp_path / "another-folder")
+    assert outputs(tmp_path / "one") == outputs(tmp_path / "another-folder")
+
+
+def test_check_of_good_tables_describes_them(invoke, study):
+    done = invoke("check", study)
+    assert done.exit_code == 0, done.output
+    assert "usable" in done.output
+
+
+def test_check_of_a_folder_of_tables(invoke, study):
+    assert invoke("check", study.parent).exit_code == 0
+
+
+def spoil_edss(visits):
+    visits.loc[3, "edss"] = 4.3
+    return visits
+
+
+def repeat_a_visit(visits):
+    return pd.concat([visits, visits.iloc[[7]]])
+
+
+def visit_of_a_stranger(visits):
+    visits.loc[0, "subject_id"] = "X99"
+    return visits
+
+
+def infinite_volume(visits):
+    return visits.assign(
+        thalamus_ml=visits["thalamus_ml"].replace(visits.loc[5, "thalamus_ml"], float("inf"))
+    )
+
+
+def empty_measure(visits):
+    return visits.assign(thalamus_ml=float("nan"))
+
+
+def one_visit_each(visits):
+    return visits[visits["day"] == 0]
+
+
+def no_rows(visits):
+    return visits.head(0)
+
+
+# Tables that are wrong in themselves: both commands refuse them.
+WRONG = [
+    (spoil_edss, ["4.3", "S00"]),
+    (repeat_a_visit, ["S01"]),
+    (visit_of_a_stranger, ["X99"]),
+    (infinite_volume, ["inf", "S01"]),
+    (no_rows, ["visits"]),
+]
+# Tables that are right, but cannot answer the question: `check` notes it, `report` refuses.
+UNSUITABLE = [
+    (empty_measure, ["thalamus_ml"]),
+    (one_visit_each, ["visit"]),
+]
+
+
+@pytest.mark.parametrize("command", ["check", "report"])
+@pytest.mark.parametrize(("spoil", "words"), WRONG)
+def test_wrong_tables_end_with_code_2_and_a_message(invoke, study, command, spoil, words):
+    spoil(tables()[1]).to_csv(study.parent / "visits.csv", index=False)
+    done = invoke(command, study)
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    assert [word for word in words if word not in done.output] == []
+
+
+@pytest.mark.parametrize(("spoil", "words"), UNSUITABLE)
+def test_unsuitable_tables_end_with_code_2_and_a_message(invoke, study, spoil, words):
+    spoil(tables()[1]).to_csv(study.parent / "visits.csv", index=False)
+    noted = invoke("check", study)
+    assert noted.exit_code == 0, noted.output
+    refused = invoke("report", study, "--out", study.parent / "out")
+    assert refused.exit_code == 2, refused.output
+    assert "Traceback" not in refused.output
+    assert [word for word in words if word not in noted.output + refused.output] == []
+    assert not (study.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"thalamus_ml"', '"thalamus"', ["thalamus_ml"]),
+        ('"diagnosis"', '"diagnosys"', ["Did you mean 'diagnosis'?"]),
+        ('"visits.csv"', '"visit.csv"', ["visit.csv", "visits.csv"]),
+        ('"edss"', '"edsss"', ["Did you mean 'edss'?"]),
+        ("[analysis]", "[analyses]", ["Did you mean 'analysis'?"]),
+        (
+            'group = "diagnosis"',
+            'group = "diagnosis"\ncovariates = [\'__import__("os").system("true")\']',
+            ["no column"],
+        ),
+    ],
+)
+def test_bad_study_ends_with_code_2_and_the_nearest_name(invoke, study, old, new, words):
+    study.write_text(STUDY.replace(old, new), encoding="utf-8")
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    assert [word for word in words if word not in done.output] == []
+
+
+def test_one_subject_is_explained(invoke, study):
+    subjects, visits = tables()
+    subjects.head(1).to_csv(study.parent / "subjects.csv", index=False)
+    visits.head(5).to_csv(study.parent / "visits.csv", index=False)
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 2
+    assert "subject" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_one_group_is_reported_on_and_said(invoke, study):
+    subjects, _ = tables()
+    subjects.assign(diagnosis="case").to_csv(study.parent / "subjects.csv", index=False)
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 0, done.output
+    assert "there is only one group: diagnosis is 'case'" in done.output
+
+
+def test_no_event_leaves_the_rest_of_the_report(invoke, study):
+    _, visits = tables()
+    visits.assign(edss=3.0 + 0.5 * (visits["day"] > 900)).to_csv(
+        study.parent / "visits.csv", index=False
+    )
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 0, done.output
+    assert "not estimable" in done.output
+    assert "not estimable" in (study.parent / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_hostile_labels_stay_text(invoke, study):
+    subjects, _ = tables()
+    hostile = subjects.replace({"diagnosis": {"case": "<script>alert(1)</script>"}})
+    hostile.to_csv(study.parent / "subjects.csv", index=False)
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 0, done.output
+    page = (study.parent / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_verbose_shows_the_traceback(invoke, study):
+    study.write_text("title =", encoding="utf-8")
+    assert "Traceback" in invoke("report", study, "--verbose").output
+    assert "Traceback" not in invoke("report", study).output
+
+
+def test_a_defect_is_called_one(invoke, study, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("pmsstats.study.read_study", broken)
+    done = invoke("report", study)
+    assert done.exit_code == 1
+    assert "defect in pmsstats" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_measures_are_listed_and_searched(invoke):
+    assert "thalamus_ml" in invoke("measures", "thalam").output
+    assert "edss" not in invoke("measures", "thalam").output
+    assert "No measure holds" in invoke("measures", "zzz").output
+
+
+def test_doctor_says_what_is_there(invoke):
+    done = invoke("doctor")
+    assert done.exit_code == 0
+    assert "lme4" in done.output
+    assert "R" in done.output
+
+
+def test_help_needs_no_heavy_import():
+    before = {name for name in sys.modules if name.startswith(("statsmodels", "rpy2", "lifelines"))}
+    done = CliRunner().invoke(main, ["--help"])
+    assert done.exit_code == 0
+    after = {name for name in sys.modules if name.startswith(("statsmodels", "rpy2", "lifelines"))}
+    assert before == after
