@@ -26,6 +26,7 @@ __all__ = [
 
 Worsening = Literal["lower", "higher", "unspecified"]
 MeasureKind = Literal["level", "change"]
+MeasureScale = Literal["ratio", "interval"]
 
 PHENOTYPES = ("HC", "RIS", "CIS", "RRMS", "SPMS", "PPMS")
 """Phenotype labels, in display order (healthy control first)."""
@@ -73,6 +74,9 @@ class Measure:
         Range outside of which a value is refused; infinite ends allowed.
     kind : {"level", "change"}
         Whether values are levels, or already change from baseline.
+    scale : {"ratio", "interval"}
+        Whether zero means "none", so that a change in percent makes sense ("ratio"), or zero is a
+        convention: z-scores, logarithms, ordinal scales ("interval").
     values : tuple of float
         The only legal values, where there are few (EDSS); else empty.
 
@@ -91,6 +95,7 @@ class Measure:
     plausible: tuple[float, float] = (float("-inf"), float("inf"))
     possible: tuple[float, float] = (float("-inf"), float("inf"))
     kind: MeasureKind = "level"
+    scale: MeasureScale = "ratio"
     values: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -105,6 +110,7 @@ class Measure:
             ("compartment", COMPARTMENTS),
             ("worsening", get_args(Worsening)),
             ("kind", get_args(MeasureKind)),
+            ("scale", get_args(MeasureScale)),
         ):
             value = getattr(self, field)
             if value not in allowed:
@@ -266,7 +272,7 @@ def measure_from_dict(name: str, entry: Mapping[str, Any]) -> Measure:
             f"`plausible`, `possible` and `values` of measure {name!r} must be lists of numbers, "
             f"got {dict(entry)!r}."
         ) from exc
-    for key in ("label", "unit", "technique", "compartment", "worsening", "kind"):
+    for key in ("label", "unit", "technique", "compartment", "worsening", "kind", "scale"):
         if key in values and not isinstance(values[key], str):
             raise SchemaError(
                 f"`{key}` of measure {name!r} must be text in quotes, got {values[key]!r}."

@@ -197,7 +197,8 @@ def _with_percent_differences(
 
 def _may_divide(fit: LMMResult, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Say of which baseline means a percentage makes sense."""
-    is_level = fit.measure is None or fit.measure.kind == "level"
+    measure = fit.measure
+    is_level = measure is None or (measure.kind, measure.scale) == ("level", "ratio")
     is_plain = not compile_rhs(fit.spec.outcome).fragments
     with np.errstate(invalid="ignore"):
         away: np.ndarray = (low > 0) | (high < 0)
