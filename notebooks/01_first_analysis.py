@@ -150,9 +150,9 @@ print(
 )
 
 # %% [markdown]
-# Mean rates come back within their standard errors. The hazard ratio comes back too small: estimated
-# slopes carry error, and regressing on them dilutes what is there. That is what the caveat above
-# warns of, seen against a truth.
+# Mean rates come back within their standard errors. The hazard ratio comes back too small:
+# estimated slopes carry error, and regressing on them dilutes what is there. The caveats above
+# warn of it; here it is seen against a truth.
 #
 # The last cell checks every number that the text relies on.
 

@@ -41,4 +41,5 @@ def plot_inventory(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(data) - 0.5, -0.5)
     ax.set_xlim(-0.05, 1)
     ax.set_xticks([])
+    ax.set_xlabel("Filled: found, with its version")
     return ax
