@@ -21,7 +21,6 @@ __all__ = [
     "Origin",
     "Source",
     "build_manifest",
-    "hash_bytes",
     "hash_file",
     "library_versions",
     "package_version",
@@ -57,11 +56,6 @@ class Source:
     sha256: str
     n_rows: int
     role: str
-
-
-def hash_bytes(content: bytes) -> str:
-    """Return the SHA-256 of some bytes, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def hash_file(path: Path) -> str:

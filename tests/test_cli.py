@@ -227,7 +227,7 @@ def test_no_event_leaves_the_rest_of_the_report(invoke, study):
     done = invoke("report", study, "--out", study.parent / "out")
     assert done.exit_code == 0, done.output
     assert "not estimable" in done.output
-    assert "not estimable" in (study.parent / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Not estimable" in (study.parent / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_hostile_labels_stay_text(invoke, study):

@@ -171,11 +171,11 @@ def test_conf_level_widens_intervals():
 
 
 def test_truth_is_recovered_within_monte_carlo_error():
-    n_replicates, slope_sd = 40, 0.3
+    n_replicates, slope_sd = 25, 0.3
     estimates, covered, variances = [], [], []
     for seed in range(n_replicates):
         fit = fit_lmm(
-            cohort(40, 4, seed, slope_sd), "thalamus_ml ~ year * phenotype + (year | subject_id)"
+            cohort(30, 4, seed, slope_sd), "thalamus_ml ~ year * phenotype + (year | subject_id)"
         )
         row = fit.table().set_index("term").loc["year:phenotype[T.SPMS]"]
         estimates.append(row["estimate"])
@@ -202,14 +202,12 @@ def numbers(fit: LMMResult) -> np.ndarray:
 
 
 @settings(max_examples=5)
-@given(st.randoms(use_true_random=False))
-def test_order_of_rows_and_names_of_subjects_change_nothing(random):
-    data = cohort()
-    names = data["subject_id"].unique().tolist()
-    renamed = data["subject_id"].map(
-        dict(zip(names, random.sample(names, len(names)), strict=True))
-    )
-    order = random.sample(range(len(data)), len(data))
+@given(st.integers(0, 2**32 - 1))
+def test_order_of_rows_and_names_of_subjects_change_nothing(seed):
+    data, rng = cohort(), np.random.default_rng(seed)
+    names = data["subject_id"].unique()
+    renamed = data["subject_id"].map(dict(zip(names, rng.permutation(names), strict=True)))
+    order = rng.permutation(len(data))
     other = fit_lmm(data.assign(subject_id=renamed).iloc[order], MODEL)
     np.testing.assert_allclose(numbers(other), numbers(fitted()), rtol=SAME_FIT, atol=NOTHING)
 

@@ -15,6 +15,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import io
+import os
 import re
 import sys
 import threading
@@ -135,7 +136,7 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
     ConvergenceError
         If R stops with an error, or its log-likelihood is not that of the same covariance here.
     """
-    with _LOCK, _captured_console() as messages:
+    with _LOCK, _kept_library_path(), _captured_console() as messages:
         caller = _load()
         _flush()
         attempts: list[tuple[EngineFit, float]] = []
@@ -147,6 +148,22 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
     words = tuple(f"{f.fit_log.optimiser}: {f.fit_log.message}" for f, _ in attempts)
     said = tuple(dict.fromkeys(line for f, _ in attempts for line in f.fit_log.r_messages))
     return replace(best, fit_log=replace(best.fit_log, attempts=words, r_messages=said))
+
+
+@contextlib.contextmanager
+def _kept_library_path() -> Iterator[None]:
+    """Undo what starting R does to the search path of libraries that child processes inherit.
+
+    With R's path in place, a Python started from this process may load another libpython.
+    """
+    before = os.environ.get("LD_LIBRARY_PATH")
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["LD_LIBRARY_PATH"] = before
+        else:
+            os.environ.pop("LD_LIBRARY_PATH", None)
 
 
 def random_formula(blocks: tuple[tuple[int, ...], ...], n_fixed: int) -> str:
