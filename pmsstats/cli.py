@@ -53,6 +53,8 @@ def _explained(*, verbose: bool) -> Iterator[None]:
             warnings.simplefilter("always" if verbose else "default")
             warnings.showwarning = note
             yield
+    except BrokenPipeError:
+        raise
     except (PMSStatsError, OSError) as exc:
         _fail(exc, f"Error: {exc}", BAD_INPUT, verbose=verbose)
     except click.exceptions.ClickException:
@@ -127,14 +129,14 @@ def check(study: Path, data_dir: Path | None, verbose: bool) -> None:
         from pmsstats.study import read_study
 
         try:
-            if study.is_dir():
-                cohort = read_cohort(study, data_dir=data_dir)
-            else:
-                cohort = read_cohort(read_study(study).mapping, data_dir=data_dir)
+            spec = None if study.is_dir() else read_study(study)
+            cohort = read_cohort(study if spec is None else spec.mapping, data_dir=data_dir)
         except SchemaError as exc:
             _echo_issues(exc.failures)
             raise
-        click.echo(str(cohort.summary()))
+        group = None if spec is None else spec.analysis.group
+        by = group if group in cohort.subjects.columns else None
+        click.echo(str(cohort.summary(by=by)))
         _echo_issues(cohort.issues)
         n_issues = len(cohort.issues)
         click.echo(f"\n{study.name}: usable. {n_issues} doubtful value(s) or thing(s) to look at.")

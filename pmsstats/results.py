@@ -179,17 +179,27 @@ class Result(abc.ABC):
         """
         return exclusions_table(self.exclusions)
 
+    def display(self) -> pd.DataFrame:
+        """Return the table as it is shown: text, rounded.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Of text; by default the shape of :meth:`table`.
+        """
+        return display_frame(self.table())
+
     def __repr__(self) -> str:
         """Show the headline."""
         return f"<{type(self).__name__}: {self.headline()}>"
 
     def __str__(self) -> str:
         """Show the headline and the table."""
-        return f"{self.headline()}\n\n{display_frame(self.table()).to_string(index=False)}"
+        return f"{self.headline()}\n\n{self.display().to_string(index=False)}"
 
     def _repr_html_(self) -> str:
         """Show headline and table in a notebook; every label is escaped."""
-        table = display_frame(self.table()).to_html(index=False, border=0, escape=True)
+        table = self.display().to_html(index=False, border=0, escape=True)
         return f"<p>{html.escape(self.headline())}</p>\n{table}"
 
 

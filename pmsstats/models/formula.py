@@ -71,11 +71,11 @@ class RandomTerm:
         compile_rhs(self.rhs())
 
     def rhs(self) -> str:
-        """Write the varying terms as the right-hand side of a formula."""
+        """Return the varying terms as the right-hand side of a formula."""
         return " + ".join(self.terms if "1" in self.terms else ("0", *self.terms))
 
     def formula(self) -> str:
-        """Write the term in lme4's language."""
+        """Return the term in lme4's language."""
         bar = "|" if self.correlated else "||"
         slopes = [term for term in self.terms if term != "1"]
         inside = " + ".join(slopes) if slopes else "1"

@@ -39,25 +39,84 @@ class StandardScale:
     T: np.ndarray
 
     def fixed(self, gamma: np.ndarray) -> np.ndarray:
-        """Return fixed effects in the user's units, from those on the common scale."""
+        """Return fixed effects in the user's units.
+
+        Parameters
+        ----------
+        gamma : ndarray, shape (p,)
+            Fixed effects on the common scale.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            Of the columns before standardising.
+        """
         return self.offset + self.scale * linalg.solve_triangular(self.R, gamma)
 
     def fixed_covariance(self, covariance: np.ndarray) -> np.ndarray:
-        """Return the covariance of the fixed effects (or a derivative of it), shape (p, p)."""
+        """Return the covariance of the fixed effects in the user's units.
+
+        Parameters
+        ----------
+        covariance : ndarray, shape (p, p)
+            On the common scale; or a derivative of it.
+
+        Returns
+        -------
+        ndarray, shape (p, p)
+            The same in the user's units.
+        """
         inverse = linalg.solve_triangular(self.R, np.eye(len(self.R)))
         return self.scale**2 * inverse @ covariance @ inverse.T
 
     def random(self, modes: np.ndarray) -> np.ndarray:
-        """Return random effects in the user's units, shape (n_subjects, q)."""
+        """Return predicted random effects in the user's units.
+
+        Parameters
+        ----------
+        modes : ndarray, shape (n_subjects, q)
+            On the common scale.
+
+        Returns
+        -------
+        ndarray, shape (n_subjects, q)
+            Of the columns before standardising.
+        """
         return self.scale * linalg.solve_triangular(self.T, modes.T).T
 
     def random_covariance(self, covariance: np.ndarray) -> np.ndarray:
-        """Return the covariance of the random effects in the user's units, shape (q, q)."""
+        """Return the covariance of the random effects in the user's units.
+
+        Parameters
+        ----------
+        covariance : ndarray, shape (q, q)
+            On the common scale.
+
+        Returns
+        -------
+        ndarray, shape (q, q)
+            Of the columns before standardising.
+        """
         inverse = linalg.solve_triangular(self.T, np.eye(len(self.T)))
         return self.scale**2 * inverse @ covariance @ inverse.T
 
     def log_likelihood(self, value: float, *, n_obs: int, reml: bool) -> float:
-        """Return the log-likelihood of the outcome in the user's units."""
+        """Return the log-likelihood of the outcome in the user's units.
+
+        Parameters
+        ----------
+        value : float
+            On the common scale.
+        n_obs : int
+            Number of rows.
+        reml : bool
+            Restricted or full.
+
+        Returns
+        -------
+        float
+            With the Jacobian of the outcome's unit and, if restricted, of the fixed columns.
+        """
         if not reml:
             return value - n_obs * float(np.log(self.scale))
         log_det = float(np.log(np.abs(np.diag(self.R))).sum())

@@ -203,8 +203,8 @@ def test_numeric_groups_and_factors_of_numbers_are_told_apart():
 def test_one_slope_for_all_groups_is_said_and_not_compared():
     slopes = fitted("year + arm + age_years").slopes("arm")
     table = slopes.table()
-    assert table["estimate"].nunique() == 1
-    assert table["baseline"].nunique() == 3
+    assert len(set(table["estimate"])) == 1
+    assert len(set(table["baseline"])) == 3
     assert len(slopes.differences()) == 0
     assert (
         "the same in all groups: the model has no interaction of year and arm" in slopes.headline()
@@ -261,16 +261,18 @@ def test_percentage_is_left_out_where_it_makes_no_sense():
     level = Measure(name="thalamus_ml", label="Thalamus", unit="ml")
     change = Measure(name="thalamus_ml", label="Thalamus change", unit="ml", kind="change")
     formula = "thalamus_ml ~ year * arm + (1 | subject_id)"
-    centred = trial().assign(thalamus_ml=lambda f: f["thalamus_ml"] - f["thalamus_ml"].mean())
+    mean = fit_lmm(trial(), formula).slopes().table()["baseline"].item()
+    from_zero = trial().assign(thalamus_ml=lambda f: f["thalamus_ml"] - mean)
     given = [
         fit_lmm(trial(), formula, dictionary=DataDictionary([level])),
         fit_lmm(trial(), formula, dictionary=DataDictionary([change])),
         fit_lmm(trial(), "log(thalamus_ml) ~ year * arm + (1 | subject_id)"),
-        fit_lmm(centred, formula),
+        fit_lmm(from_zero, formula),
     ]
-    missing = [fit.slopes("arm").table()["percent_estimate"].isna().all() for fit in given]
+    tables = [fit.slopes().table() for fit in given]
+    missing = [bool(table["percent_estimate"].isna().all()) for table in tables]
     assert missing == [False, True, True, True]
-    assert all(fit.slopes("arm").table()["estimate"].notna().all() for fit in given)
+    assert all(table["estimate"].notna().all() for table in tables)
 
 
 def test_slope_of_a_group_without_follow_up_is_missing_and_said():
@@ -290,7 +292,7 @@ def test_headline_names_every_group_with_its_slope():
     words = fitted().slopes("arm").headline()
     for row in fitted().slopes("arm").table().to_dict("records"):
         assert f"in {row['term']} (n = {row['n_subjects']})" in words
-        assert f"fell by {-row['estimate']:.3f} per year" in words or "did not clearly" in words
+        assert f"fell by {-row['estimate']:.3f} ml per year" in words
 
 
 def test_difference_of_two_groups_is_told():
