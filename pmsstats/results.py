@@ -19,6 +19,9 @@ from pmsstats.errors import first_ids
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MOST_ROWS_SHOWN = 60
+_ROWS_SHOWN_OF_MORE = 10
+
 __all__ = [
     "Exclusion",
     "FitLog",
@@ -195,12 +198,22 @@ class Result(abc.ABC):
 
     def __str__(self) -> str:
         """Show the headline and the table."""
-        return f"{self.headline()}\n\n{self.display().to_string(index=False)}"
+        shown, note = _shortened(self.display())
+        return "\n".join([self.headline(), "", shown.to_string(index=False), *note])
 
     def _repr_html_(self) -> str:
         """Show headline and table in a notebook; every label is escaped."""
-        table = self.display().to_html(index=False, border=0, escape=True)
-        return f"<p>{html.escape(self.headline())}</p>\n{table}"
+        shown, note = _shortened(self.display())
+        table = shown.to_html(index=False, border=0, escape=True)
+        return "\n".join([f"<p>{html.escape(self.headline())}</p>", table, *note])
+
+
+def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Cut a long table to its first rows, and say so."""
+    if len(frame) <= _MOST_ROWS_SHOWN:
+        return frame, []
+    note = f"The first {_ROWS_SHOWN_OF_MORE} of {len(frame)} rows; table() has them all."
+    return frame.head(_ROWS_SHOWN_OF_MORE), [note]
 
 
 def format_number(value: Any, digits: int = 4) -> str:

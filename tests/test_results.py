@@ -145,3 +145,13 @@ def test_to_plain_survives_a_json_round_trip():
 def test_to_plain_refuses_what_has_no_plain_form():
     with pytest.raises(TypeError, match="object has no plain JSON form"):
         to_plain({"x": object()})
+
+
+def test_long_tables_are_cut_in_display_only():
+    frame = pd.DataFrame({"subject_id": [f"S{i:03d}" for i in range(200)]})
+    long = _Toy(frame=frame)
+    for shown in (str(long), long._repr_html_()):
+        assert "first 10 of 200 rows" in shown
+        assert "S009" in shown
+        assert "S010" not in shown
+    assert len(long.table()) == 200
