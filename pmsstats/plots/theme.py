@@ -123,7 +123,12 @@ def theme() -> Iterator[None]:
     Yields
     ------
     None
-        Nothing: global settings are restored at the end.
+        Nothing: the settings that it changes are restored at the end.
+
+    Notes
+    -----
+    Only these: ``matplotlib.rc_context`` would restore all, and with them undo the switch to
+    interactive mode by which a notebook shows figures, if the first one is made in the block.
 
     Examples
     --------
@@ -132,8 +137,12 @@ def theme() -> Iterator[None]:
     False
     """
     style = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **_OVERRIDES}
-    with mpl.rc_context(style):
+    before = {name: mpl.rcParams[name] for name in style}
+    mpl.rcParams.update(style)
+    try:
         yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 def group_levels(column: pd.Series) -> list[str]:

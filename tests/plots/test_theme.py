@@ -187,3 +187,14 @@ def test_legend_covers_no_data_and_no_stamp(origin):
     assert legend.y0 >= ax.get_window_extent().y1
     stamp = ax._right_title.get_window_extent()
     assert legend.y0 >= stamp.y1 or not ax.get_title(loc="right")
+
+
+def test_theme_restores_what_it_set_and_nothing_else(monkeypatch):
+    """A notebook turns interactive mode on when its first figure is made, inside the block."""
+    monkeypatch.setitem(mpl.rcParams, "interactive", False)
+    before = mpl.rcParams["axes.spines.top"]
+    with theme():
+        mpl.rcParams["interactive"] = True
+        assert mpl.rcParams["axes.spines.top"] is False
+    assert mpl.rcParams["interactive"] is True
+    assert mpl.rcParams["axes.spines.top"] == before
