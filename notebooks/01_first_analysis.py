@@ -71,7 +71,8 @@ endpoint.excluded()
 
 # %%
 patients = cohort.visits.merge(cohort.subjects[["subject_id", "phenotype"]], on="subject_id")
-fit = pms.fit_lmm(patients, "thalamus_ml ~ year * phenotype + (year | subject_id)")
+formula = "thalamus_ml ~ year * phenotype + (year | subject_id)"
+fit = pms.fit_lmm(patients, formula, origin=cohort.origin)
 fit
 
 # %%
@@ -91,7 +92,7 @@ with theme():
 
 # %%
 events = endpoint.table().merge(cohort.subjects[["subject_id", "phenotype"]], on="subject_id")
-curves = pms.fit_km(events, pms.KMSpec(by="phenotype"))
+curves = pms.fit_km(events, pms.KMSpec(by="phenotype"), origin=cohort.origin)
 with theme():
     fig, ax = plt.subplots(figsize=(7, 4.8))
     curves.plot(ax=ax)
