@@ -101,6 +101,8 @@ class AssociationResult(Result):
         )
         sd = f"{format_number(row['sd'], 2)} {row['sd_unit']}".strip()
         adjusted = f", adjusted for {self.spec.adjustment()}" if self.spec.covariates else ""
+        strata = self.spec.strata_columns()
+        adjusted += f", stratified by {' and '.join(strata)}" if strata else ""
         return (
             f"per SD {exposure(self.measure, method).words} ({sd}), the hazard of "
             f"{self.endpoint.label} was {ratio} times as high "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,7 +98,7 @@ def _relate_slopes(
         row = not_estimable(_METHOD, task, data, _PERFECT_CORRELATION + remedy)
         return MethodRun(row=row, trajectory=trajectory, exclusions=left_out)
     shown = exposure(task.measure, _METHOD)
-    sd = float(data["slope"].std(ddof=1))
+    sd = _true_slope_sd(trajectory)
     data = data.assign(slope_per_sd=shown.sign * data["slope"] / sd if sd else 0.0)
     row, model, more = relate(
         _METHOD,
@@ -122,6 +123,16 @@ def _relate_slopes(
         exclusions=(*left_out, *more),
         caveats=(_CAVEATS[task.spec.slope_visits], *singular) if model else (),
     )
+
+
+def _true_slope_sd(trajectory: LMMResult) -> float:
+    """Estimate the SD of true slopes: their variance in the model, and that of their means."""
+    parts = trajectory.variance_components
+    is_slope = (parts["term1"] == "year") & (parts["term2"] == "year")
+    within = float(parts.loc[is_slope & (parts["kind"] == "variance"), "estimate"].iloc[0])
+    own = trajectory.individual_slopes(time="year").set_index("subject_id")["slope"]
+    mean = own - trajectory.blups().set_index("subject_id")["year"]
+    return math.sqrt(within + float(mean.var(ddof=1)))
 
 
 def _curves_by_third(data: pd.DataFrame, task: Task) -> KMResult:

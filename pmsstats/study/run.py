@@ -213,6 +213,7 @@ def run_study(
             analysis.measure,
             endpoint,
             covariates=analysis.covariates,
+            strata=() if analysis.group is None else (analysis.group,),
             slope_visits=analysis.slope_visits,
             engine=analysis.engine,
             conf_level=analysis.conf_level,

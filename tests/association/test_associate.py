@@ -61,7 +61,7 @@ def pbc_plain(pbc: Cohort):
 def oasis() -> Cohort:
     """OASIS-2: normalised whole-brain volume and clinical dementia rating."""
     raw = load_case("association_oasis2").input.rename(columns={"Subject ID": "subject_id"})
-    subjects = raw.drop_duplicates("subject_id")[["subject_id", "Age"]]
+    subjects = raw.drop_duplicates("subject_id")[["subject_id", "Age", "Group"]]
     visits = raw[["subject_id", "MR Delay", "nWBV", "CDR"]]
     own = (
         Measure(name="nwbv", label="whole-brain volume", worsening="lower"),
@@ -164,11 +164,18 @@ def test_pbc_thirds_agree_with_survfit(pbc_plain) -> None:
     assert km.log_rank.statistic == pytest.approx(expected, rel=1e-8)
 
 
-@pytest.mark.parametrize(("term", "covariates"), [("all plain", ()), ("all adjusted", ("age",))])
-def test_oasis_agrees_with_lme4_and_coxph(oasis: Cohort, term: str, covariates: tuple) -> None:
+@pytest.mark.parametrize(
+    ("term", "options"),
+    [
+        ("all plain", {}),
+        ("all adjusted", {"covariates": ("age",)}),
+        ("all stratified", {"strata": ("Group",)}),
+    ],
+)
+def test_oasis_agrees_with_lme4_and_coxph(oasis: Cohort, term: str, options: dict) -> None:
     """Witness: the pipeline re-derived in R from the raw file (stored)."""
     case = load_case("association_oasis2")
-    result = associate(oasis, "nwbv", CDR, covariates=covariates, slope_visits="all")
+    result = associate(oasis, "nwbv", CDR, **options)
     row = result.table().set_index("method").loc["two_stage"]
     expected = case.expected[case.expected["term"] == term].set_index("quantity")
     for quantity in ("estimate", "std_error"):
@@ -180,12 +187,13 @@ def test_oasis_agrees_with_lme4_and_coxph(oasis: Cohort, term: str, covariates: 
     assert row["sd"] == pytest.approx(spread["value"], rel=spread["rtol"])
 
 
-def test_oasis_time_varying_agrees_with_coxph(oasis: Cohort) -> None:
+@pytest.mark.parametrize(("term", "strata"), [("plain", ()), ("stratified", ("Group",))])
+def test_oasis_time_varying_agrees_with_coxph(oasis: Cohort, term: str, strata: tuple) -> None:
     """Witness: coxph on intervals built in R (stored)."""
     case = load_case("association_oasis2")
-    result = associate(oasis, "nwbv", CDR, methods=("time_varying",))
+    result = associate(oasis, "nwbv", CDR, methods=("time_varying",), strata=strata)
     for quantity in ("estimate", "std_error"):
-        want = case.rows(f"time_varying.{quantity}").iloc[0]
+        want = case.rows(f"time_varying.{quantity}").set_index("term").loc[term]
         assert result.table()[quantity].item() == pytest.approx(want["value"], rel=want["rtol"])
     assert result.trajectory is None
     assert result.tertiles is None

@@ -25,7 +25,8 @@ m <- lmer(log_bilirubin ~ t + (t | id), u, REML = TRUE,
           control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun = 1e5)))
 slope <- coef(m)$id
 s$slope <- slope[as.character(s$id), "t"]
-put("slope.sd", "all", sd(s$slope), 1e-4, optimum)
+spread <- sqrt(VarCorr(m)$id["t", "t"])  # of true slopes, not of the shrunken ones
+put("slope.sd", "all", spread, 1e-4, optimum)
 put("slope", as.character(s$id[c(1, 50, 150, 312)]), s$slope[c(1, 50, 150, 312)], 1e-4, optimum)
 
 cox <- function(method, formula, data, term) {
@@ -38,7 +39,7 @@ cox <- function(method, formula, data, term) {
   put(paste0(method, ".n"), "events", fit$nevent, 0, "a count")
 }
 # stage 2
-s$x <- s$slope / sd(s$slope)
+s$x <- s$slope / spread
 cox("two_stage", Surv(duration, death) ~ x, s, "plain")
 cox("two_stage", Surv(duration, death) ~ x + age + drug, s, "adjusted")
 q <- quantile(s$slope, c(1, 2) / 3)
