@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pmsstats.errors import PMSStatsError, PMSStatsWarning
-from pmsstats.provenance import package_version, write_manifest
+from pmsstats.provenance import package_version, remove_outputs, write_manifest
 
 if TYPE_CHECKING:
-    from pmsstats.study import StudyResult, StudySpec
+    from pmsstats.study import StudySpec
 
 __all__ = ["main"]
 
 BAD_INPUT = 2
 DEFECT = 1
+MOST_ISSUES = 5
 
 
 class _Steps:
@@ -114,7 +115,8 @@ def report(study: Path, out: Path, data_dir: Path | None, verbose: bool) -> None
     with _explained(verbose=verbose):
         from pmsstats.study import read_study
 
-        _write_report(read_study(study), out, data_dir=data_dir, seed=None)
+        command = ["pmsstats", "report", study.name, *(["--data", "DIR"] if data_dir else [])]
+        _write_report(read_study(study), out, data_dir=data_dir, command=command)
 
 
 @main.command()
@@ -125,29 +127,38 @@ def check(study: Path, data_dir: Path | None, verbose: bool) -> None:
     """Check the tables of STUDY (a study.toml or a folder of tables) and list every problem."""
     with _explained(verbose=verbose):
         from pmsstats.cohort import read_cohort
+        from pmsstats.endpoints import derive_endpoint
         from pmsstats.errors import SchemaError
-        from pmsstats.study import read_study
+        from pmsstats.study import check_questions, read_study
 
+        most = None if verbose else MOST_ISSUES
         try:
             spec = None if study.is_dir() else read_study(study)
             cohort = read_cohort(study if spec is None else spec.mapping, data_dir=data_dir)
         except SchemaError as exc:
-            _echo_issues(exc.failures)
+            _echo_issues(exc.failures, most=most)
             raise
-        group = None if spec is None else spec.analysis.group
-        by = group if group in cohort.subjects.columns else None
-        click.echo(str(cohort.summary(by=by)))
-        _echo_issues(cohort.issues)
-        n_issues = len(cohort.issues)
-        click.echo(f"\n{study.name}: usable. {n_issues} doubtful value(s) or thing(s) to look at.")
+        _echo_issues(cohort.issues, most=most)
+        if spec is not None:
+            check_questions(cohort, spec)
+            click.echo(derive_endpoint(cohort, spec.analysis.outcome).headline())
+        click.echo(cohort.summary().headline())
+        click.echo(f"{study.name}: usable, with {len(cohort.issues)} thing(s) to look at.")
 
 
-def _echo_issues(issues: Any) -> None:
-    """List issues with their rows; nothing where there are none."""
-    if issues is None or not len(issues):
+def _echo_issues(issues: Any, *, most: int | None) -> None:
+    """List issues rule by rule with their rows, the first few of each unless `most` is None."""
+    if issues is None:
         return
-    columns = ["severity", "rule", "table", "row", "subject_id", "column", "value", "message"]
-    click.echo(issues[columns].to_string(index=False, max_colwidth=60))
+    for rule, found in issues.groupby("rule", sort=False):
+        severity = found["severity"].iloc[0]
+        click.echo(f"{severity}: {str(rule).replace('_', ' ')} ({len(found)})")
+        for row in found.head(len(found) if most is None else most).to_dict("records"):
+            place = [str(row["table"]), *([f"row {row['row']}"] if row["row"] else [])]
+            who = [str(row["subject_id"])] if row["subject_id"] else []
+            click.echo(f"  {', '.join(place + who)}: {row['message']}")
+        if most is not None and len(found) > most:
+            click.echo(f"  ... and {len(found) - most} more (--verbose lists all)")
 
 
 @main.command()
@@ -163,7 +174,8 @@ def demo(out: Path, seed: int, verbose: bool) -> None:
         cohort = generate_cohort("progressive", seed=seed)
         study = write_demo_study(cohort, out / "study")
         write_truth(cohort, out / "truth")
-        _write_report(read_study(study), out, data_dir=None, seed=seed)
+        command = ["pmsstats", "demo", "--seed", str(seed)]
+        _write_report(read_study(study), out, command=command, seed=seed)
         click.echo(f"The tables and study.toml behind it: {study.parent}")
 
 
@@ -190,16 +202,22 @@ def measures(pattern: str) -> None:
 
 
 def _write_report(
-    spec: StudySpec, out: Path, *, data_dir: Path | None, seed: int | None
-) -> StudyResult:
+    spec: StudySpec,
+    out: Path,
+    *,
+    command: list[str],
+    data_dir: Path | None = None,
+    seed: int | None = None,
+) -> None:
     """Run the main job, write the report and its manifest, and say where it is."""
     from pmsstats.report import render_report
     from pmsstats.study import STEPS, run_study
 
-    steps = _Steps(len(STEPS) + 1)
-    study = run_study(spec, data_dir=data_dir, seed=seed, progress=steps)
-    steps("Writing the report")
     out.mkdir(parents=True, exist_ok=True)
+    steps = _Steps(len(STEPS) + 1)
+    study = run_study(spec, data_dir=data_dir, seed=seed, command=command, progress=steps)
+    steps("Writing the report")
+    remove_outputs(out)
     write_manifest(study.manifest, out, render_report(study, out))
     for rule, n_found in study.cohort.issues["rule"].value_counts(sort=False).items():
         what = str(rule).replace("_", " ")
@@ -208,7 +226,6 @@ def _write_report(
         click.echo(f"Note: {section}: not estimable, {reason}", err=True)
     click.echo(study.headline())
     click.echo(f"\nReport: {out / 'report.html'}")
-    return study
 
 
 if __name__ == "__main__":

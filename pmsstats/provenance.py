@@ -24,6 +24,7 @@ __all__ = [
     "hash_file",
     "library_versions",
     "package_version",
+    "remove_outputs",
     "verify_outputs",
     "write_manifest",
 ]
@@ -168,6 +169,44 @@ def write_manifest(manifest: Mapping[str, Any], folder: Path, outputs: Iterable[
     path = folder / "manifest.json"
     path.write_text(json.dumps(full, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def remove_outputs(folder: Path) -> list[Path]:
+    """Remove what an earlier run wrote to a folder, as its ``manifest.json`` lists it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where a run is about to write; may not exist yet.
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was removed. Files that no manifest lists stay, and so do those outside of `folder`.
+
+    Raises
+    ------
+    SchemaError
+        If the folder holds a ``manifest.json`` that is not ours.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return []
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        names = list(manifest["outputs"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise SchemaError(
+            f"{str(folder)!r} holds a manifest.json that no run of pmsstats wrote. Choose another "
+            "folder."
+        ) from exc
+    inside = [
+        p for p in (folder / name for name in names) if folder.resolve() in p.resolve().parents
+    ]
+    old = [p for p in (*inside, path) if p.is_file()]
+    for file in old:
+        file.unlink()
+    return old
 
 
 def verify_outputs(folder: Path) -> dict[str, Any]:

@@ -141,18 +141,15 @@ def no_rows(visits):
     return visits.head(0)
 
 
-# Tables that are wrong in themselves: both commands refuse them.
+# Tables that are wrong, or cannot answer the question: both commands refuse them.
 WRONG = [
     (spoil_edss, ["4.3", "S00"]),
     (repeat_a_visit, ["S01"]),
     (visit_of_a_stranger, ["X99"]),
     (infinite_volume, ["inf", "S01"]),
     (no_rows, ["visits"]),
-]
-# Tables that are right, but cannot answer the question: `check` notes it, `report` refuses.
-UNSUITABLE = [
-    (empty_measure, ["thalamus_ml"]),
-    (one_visit_each, ["visit"]),
+    (empty_measure, ["thalamus_ml", "no value"]),
+    (one_visit_each, ["more than one visit"]),
 ]
 
 
@@ -166,22 +163,17 @@ def test_wrong_tables_end_with_code_2_and_a_message(invoke, study, command, spoi
     assert [word for word in words if word not in done.output] == []
 
 
-@pytest.mark.parametrize(("spoil", "words"), UNSUITABLE)
-def test_unsuitable_tables_end_with_code_2_and_a_message(invoke, study, spoil, words):
-    spoil(tables()[1]).to_csv(study.parent / "visits.csv", index=False)
-    noted = invoke("check", study)
-    assert noted.exit_code == 0, noted.output
-    refused = invoke("report", study, "--out", study.parent / "out")
-    assert refused.exit_code == 2, refused.output
-    assert "Traceback" not in refused.output
-    assert [word for word in words if word not in noted.output + refused.output] == []
-    assert not (study.parent / "out").exists()
-
-
+@pytest.mark.parametrize("command", ["check", "report"])
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ('"thalamus_ml"', '"thalamus"', ["thalamus_ml"]),
+        ('"diagnosis"', '"subject_id"', ["'subject_id'", "needs for itself"]),
+        ('"diagnosis"', '"event"', ["'event'", "needs for itself"]),
+        ('"diagnosis"', '"year"', ["'year'", "needs for itself"]),
+        ("change = 1.0", "change = 1.0, label = 3", ["`label`", "text"]),
+        ("change = 1.0", 'change = 1.0, citation = ["x"]', ["`citation`", "text"]),
+        ("change = 1.0", "relative = 0.2, change = 1.0", ["`change` and `relative`"]),
         ('"diagnosis"', '"diagnosys"', ["Did you mean 'diagnosis'?"]),
         ('"visits.csv"', '"visit.csv"', ["visit.csv", "visits.csv"]),
         ('"edss"', '"edsss"', ["Did you mean 'edss'?"]),
@@ -193,9 +185,10 @@ def test_unsuitable_tables_end_with_code_2_and_a_message(invoke, study, spoil, w
         ),
     ],
 )
-def test_bad_study_ends_with_code_2_and_the_nearest_name(invoke, study, old, new, words):
+def test_bad_study_ends_with_code_2_and_the_nearest_name(invoke, study, command, old, new, words):
+    assert old in STUDY
     study.write_text(STUDY.replace(old, new), encoding="utf-8")
-    done = invoke("report", study, "--out", study.parent / "out")
+    done = invoke(command, study)
     assert done.exit_code == 2, done.output
     assert "Traceback" not in done.output
     assert [word for word in words if word not in done.output] == []
@@ -277,3 +270,54 @@ def test_help_needs_no_heavy_import():
     assert done.exit_code == 0
     after = {name for name in sys.modules if name.startswith(("statsmodels", "rpy2", "lifelines"))}
     assert before == after
+
+
+def test_results_of_an_earlier_study_do_not_survive(invoke, study, tmp_path):
+    out = tmp_path / "out"
+    assert invoke("report", study, "--out", out).exit_code == 0
+    (out / "notes.txt").write_text("mine")
+    assert (out / "tables" / "association.csv").is_file()
+    text = STUDY.replace("change = 1.0", "change = 6.5")
+    study.write_text(text, encoding="utf-8")
+    done = invoke("report", study, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert not (out / "tables" / "association.csv").exists()
+    assert (out / "notes.txt").read_text() == "mine"
+    verify_outputs(out)
+
+
+def test_a_foreign_manifest_is_not_overwritten(invoke, study, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text("[1, 2]")
+    done = invoke("report", study, "--out", out)
+    assert done.exit_code == 2
+    assert "no run of pmsstats wrote" in done.output
+    assert (out / "manifest.json").read_text() == "[1, 2]"
+
+
+def test_two_scans_per_subject_are_told_what_to_ask(invoke, study):
+    subjects, visits = tables()
+    visits.assign(thalamus_ml=visits["thalamus_ml"].where(visits["day"].isin([0, 728]))).to_csv(
+        study.parent / "visits.csv", index=False
+    )
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 2
+    assert 'random = "intercept"' in done.output
+    study.write_text(STUDY + 'random = "intercept"\n', encoding="utf-8")
+    done = invoke("report", study, "--out", study.parent / "out")
+    assert done.exit_code == 0, done.output
+
+
+def test_manifest_states_what_was_run(invoke, study, tmp_path):
+    invoke("report", study, "--data", study.parent, "--out", tmp_path / "out")
+    command = verify_outputs(tmp_path / "out")["command"]
+    assert command == ["pmsstats", "report", "study.toml", "--data", "DIR"]
+
+
+def test_verbose_check_lists_every_row(invoke, study):
+    _, visits = tables()
+    visits.assign(edss=4.3).to_csv(study.parent / "visits.csv", index=False)
+    assert "and 115 more" in invoke("check", study).output
+    listed = invoke("check", study, "--verbose").output
+    assert listed.count("visits, row") >= len(visits)

@@ -8,7 +8,14 @@ import json
 import pytest
 
 from pmsstats.errors import SchemaError
-from pmsstats.provenance import Source, build_manifest, hash_file, verify_outputs, write_manifest
+from pmsstats.provenance import (
+    Source,
+    build_manifest,
+    hash_file,
+    remove_outputs,
+    verify_outputs,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -56,8 +63,25 @@ def test_missing_manifest_is_told(tmp_path):
         verify_outputs(tmp_path)
 
 
-def test_manifest_does_not_depend_on_the_clock(run):
-    again = build_manifest(command=["x"], spec={}, origin="real", sources=[])
-    assert again == build_manifest(command=["x"], spec={}, origin="real", sources=[])
-    assert "written" not in again
-    assert "written" in json.loads((run / "manifest.json").read_text())
+def test_only_the_written_manifest_has_a_date(run):
+    built = build_manifest(command=["x"], spec={}, origin="real", sources=[])
+    written = json.loads((run / "manifest.json").read_text())
+    assert set(written) - set(built) == {"outputs", "written", "executable"}
+
+
+def test_what_an_earlier_run_wrote_is_removed(run):
+    (run / "own.txt").write_text("mine")
+    removed = {path.name for path in remove_outputs(run)}
+    assert removed == {"slopes.csv", "manifest.json"}
+    assert (run / "own.txt").is_file()
+    assert remove_outputs(run) == []
+
+
+def test_a_manifest_cannot_name_files_outside_of_its_folder(tmp_path):
+    outside = tmp_path / "precious.txt"
+    outside.write_text("keep")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"outputs": {"../precious.txt": "0" * 64}}))
+    remove_outputs(folder)
+    assert outside.is_file()

@@ -103,6 +103,7 @@ class AssociationResult(Result):
         adjusted = f", adjusted for {self.spec.adjustment()}" if self.spec.covariates else ""
         strata = self.spec.strata_columns()
         adjusted += f", stratified by {' and '.join(strata)}" if strata else ""
+        adjusted = adjusted or ", unadjusted"
         return (
             f"per SD {exposure(self.measure, method).words} ({sd}), the hazard of "
             f"{self.endpoint.label} was {ratio} times as high "

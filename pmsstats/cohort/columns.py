@@ -17,7 +17,7 @@ from pmsstats.cohort.schema import DataDictionary
 from pmsstats.cohort.units import conversion_factor
 from pmsstats.errors import nearest
 
-__all__ = ["TEXT_COLUMNS", "as_texts", "convert_columns"]
+__all__ = ["TEXT_COLUMNS", "as_texts", "convert_columns", "guess_type", "unit_factor"]
 
 TEXT_COLUMNS = ("subject_id", "visit", "arm", "phenotype", "sex", "site_id", "reason")
 """Columns that stay text even where they look like numbers (so that 007 stays 007)."""
@@ -25,6 +25,7 @@ TEXT_COLUMNS = ("subject_id", "visit", "arm", "phenotype", "sex", "site_id", "re
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,15}")  # exact as a double, too
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
+_SHOWN = 5
 _TRANSFORMS = {"log": np.log, "log10": np.log10, "sqrt": np.sqrt}
 
 
@@ -99,11 +100,11 @@ def _convert(
     if name in TEXT_COLUMNS:
         texts = as_texts(values)
         return (texts.str.zfill(source.zero_pad) if source.zero_pad else texts), []
-    factor = _factor(name, source, place.dictionary)
+    factor = unit_factor(name, source, place.dictionary)
     if factor != 1.0 or source.transform or name == "year":
         return _scale(frame, name, factor, source, place)
     is_number = name == "day" or (place.table == "visits" and name in place.dictionary)
-    return (values if is_number or place.typed else _guess(values)), []
+    return (values if is_number or place.typed else guess_type(values)), []
 
 
 def as_texts(values: pd.Series) -> pd.Series:
@@ -153,7 +154,10 @@ def _relabel(values: pd.Series, name: str, place: _Place) -> tuple[pd.Series, li
         for label in labels
         if label not in found
     ]  # fmt: skip
-    if name == "reason" or name in place.dictionary:
+    if name in place.dictionary:
+        return translated, issues
+    issues.extend(_unmapped_labels(texts, name, place))
+    if name == "reason":
         return translated, issues
     used = set(translated.dropna())
     listed = [ours for ours in dict.fromkeys(labels.values()) if ours in used]
@@ -162,8 +166,41 @@ def _relabel(values: pd.Series, name: str, place: _Place) -> tuple[pd.Series, li
     return translated.astype(dtype), issues
 
 
-def _factor(name: str, source: ColumnSource, dictionary: DataDictionary) -> float:
-    """Return what the values are multiplied by."""
+def _unmapped_labels(texts: pd.Series, name: str, place: _Place) -> list[pd.DataFrame]:
+    """Report values that no label translates, and that are none of ours either."""
+    labels = place.labels[name]
+    counts = texts[~texts.isin([*labels, *labels.values()])].value_counts(sort=False)
+    if not len(counts):
+        return []
+    shown = [f"{v!r} ({n} row{'' if n == 1 else 's'})" for v, n in counts.head(_SHOWN).items()]
+    message = (
+        f"{len(counts)} {'value' if len(counts) == 1 else 'values'} of {name} "
+        f"{'is' if len(counts) == 1 else 'are'} not in [labels.{name}]: {', '.join(shown)}"
+        f"{', ...' if len(counts) > _SHOWN else ''}; "
+        f"{'it stays a group of its' if len(counts) == 1 else 'they stay groups of their'} own."
+    )
+    return [
+        flag_table("unmapped_label", "warning", table=place.table, column=name, message=message)
+    ]
+
+
+def unit_factor(name: str, source: ColumnSource, dictionary: DataDictionary) -> float:
+    """Return what the values are multiplied by.
+
+    Parameters
+    ----------
+    name : str
+        Our column name.
+    source : ColumnSource
+        With the unit of the file.
+    dictionary : DataDictionary
+        What the measures are.
+
+    Returns
+    -------
+    float
+        1 where nothing is converted.
+    """
     unit = source.unit or ("years" if name == "year" else None)
     return 1.0 if unit is None else conversion_factor(unit, target_unit(name, dictionary))
 
@@ -204,8 +241,19 @@ def _numbers(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return numbers[codes], np.append(~fits, [False])[codes]
 
 
-def _guess(values: pd.Series) -> pd.Series:
-    """Read a covariate of text as numbers or true/false if all of it is so, else leave it."""
+def guess_type(values: pd.Series) -> pd.Series:
+    """Read a covariate of text as numbers or true/false if all of it is so, else leave it.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        As read.
+
+    Returns
+    -------
+    pandas.Series
+        Numbers, true/false, or the same texts.
+    """
     if values.dtype != object:
         return values
     distinct = values.dropna().unique()

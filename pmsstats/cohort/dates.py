@@ -13,9 +13,12 @@ import pandas as pd
 
 from pmsstats.cohort.issues import concat_issues, flag_rows, flag_table
 
-__all__ = ["parse_dates"]
+__all__ = ["SERIAL_FORMATS", "looks_like_dates", "parse_dates", "strptime_format"]
 
 _SERIAL_ORIGINS = {"excel": "1899-12-30", "sas": "1960-01-01", "stata": "1960-01-01"}
+SERIAL_FORMATS = tuple(_SERIAL_ORIGINS)
+"""Formats of dates that are numbers of days."""
+
 _SERIAL_RANGE = (-60_000, 120_000)  # days: 1735 to 2288 for every origin above
 _SHOWN = 3
 
@@ -58,6 +61,10 @@ _MONTHS = {
         start=1,
     )
 }
+_LETTERS = {
+    "yyyy": "%Y", "yy": "%y", "mmm": "%b", "mon": "%b",
+    "mm": "%m", "m": "%m", "dd": "%d", "d": "%d",
+}  # fmt: skip
 _SHORT_YEAR = "a year of two digits does not tell the century"
 
 
@@ -140,6 +147,9 @@ def parse_dates(
     dates = np.append(parsed.astype("datetime64[ns]"), np.datetime64("NaT"))[codes]
     bad = (codes >= 0) & np.isnat(dates)
     if not any((part["severity"] == "error").any() for part in issues):
+        if format is not None and bad.any() and (bad == (codes >= 0)).all():
+            issues.append(_wrong_format(distinct, where, format))
+            bad[:] = False
         issues.append(
             flag_rows(
                 "not_a_date", "error", frame, bad, table=table, column=column,
@@ -147,6 +157,79 @@ def parse_dates(
             )
         )  # fmt: skip
     return Dates(dates=pd.Series(dates, index=frame.index), issues=concat_issues(issues))
+
+
+def strptime_format(written: str) -> str | None:
+    """Turn a format such as DD.MM.YYYY to the one that is meant.
+
+    Parameters
+    ----------
+    written : str
+        What the user wrote.
+
+    Returns
+    -------
+    str or None
+        Format for strptime; None where day, month or year cannot be recognised.
+
+    Examples
+    --------
+    >>> strptime_format("DD.MM.YYYY"), strptime_format("German")
+    ('%d.%m.%Y', None)
+    """
+    shape = r"(yyyy|yy|mmm|mon|mm?|dd?)([-./ ]?)" * 3
+    match = re.fullmatch(shape, written.strip().casefold())
+    if match is None:
+        return None
+    parts = [_LETTERS[word] for word in match.groups()[::2]]
+    if {part.lower().replace("b", "m") for part in parts} != {"%d", "%m", "%y"}:
+        return None
+    return "".join(part + gap for part, gap in zip(parts, match.groups()[1::2], strict=True))
+
+
+def looks_like_dates(values: pd.Series) -> bool:
+    """Say whether all values of a column are dates, or texts that are written like dates.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        As read.
+
+    Returns
+    -------
+    bool
+        False for numbers, even those like 20200131, and where there is no value.
+    """
+    if values.dtype.kind == "M":
+        return True
+    distinct = values.dropna().unique() if values.dtype == object else []
+    return len(distinct) > 0 and all(_is_written_date(value) for value in distinct)
+
+
+def _is_written_date(value: Any) -> bool:
+    """Say whether a value is a date, or text with the shape of one."""
+    if not isinstance(value, str):
+        return isinstance(value, dt.date | np.datetime64)
+    return not value.isdigit() and any(style.shape.fullmatch(value) for style in _STYLES)
+
+
+def _wrong_format(
+    distinct: np.ndarray,
+    where: _Column,
+    format: str,  # noqa: A002
+) -> pd.DataFrame:
+    """Report, once, that a format fits no value of the column."""
+    texts = np.array([_as_text(value) for value in distinct], dtype=object)
+    n_read = {style: int((~np.isnat(_parse_style(texts, style))).sum()) for style in _STYLES}
+    best = max(n_read.values())
+    fitting = [style for style, n in n_read.items() if n == best and n]
+    options = " or ".join(f'format = "{style.format}" ({style.name})' for style in fitting)
+    advice = f" Write {options}." if fitting else ""
+    return flag_table(
+        "not_a_date", "error", table=where.table, column=where.name, value=texts[0],
+        message=f"{where.place} has no date of the form {format!r}, which the column mapping asks "
+        f"for, but such as {texts[0]!r}.{advice}",
+    )  # fmt: skip
 
 
 def _not_a_date(format: str | None) -> str:  # noqa: A002

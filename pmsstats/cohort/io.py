@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pmsstats.cohort.issues import concat_issues
 from pmsstats.cohort.mapping import CohortMapping
 from pmsstats.cohort.resolve import OpenedTable, find_mapping, open_tables
 from pmsstats.cohort.schema import DataDictionary
+from pmsstats.cohort.source_values import source_units, tell_source_values
 from pmsstats.cohort.tables import RawTable, ReadOptions, read_table
 from pmsstats.cohort.validate import describe
 from pmsstats.errors import SchemaError
@@ -64,22 +65,32 @@ def read_cohort(path: str | Path | CohortMapping, *, data_dir: str | Path | None
     issues = [*(table.raw.issues for table in opened), *(part.issues for part in parts)]
     _stop_if_undatable(concat_issues(issues))
     tables, found = assemble_tables(parts)
+    _stop_if_undated(tables, concat_issues([*issues, found]))
     exclusions = [*_earlier_exclusions(opened), *(e for part in parts for e in part.exclusions)]
     visits = tables["visits"]
     if not all(table.typed for table in opened):  # what write_cohort wrote stays whole
         visits, empty = drop_empty_visits(visits, dictionary)
         exclusions += empty
-    return Cohort(
-        tables["subjects"],
-        visits,
-        tables.get("relapses"),
-        tables.get("exits"),
-        dictionary=dictionary,
-        origin="synthetic" if _is_synthetic(mapping, opened) else "real",
-        sources=_sources(opened),
-        prior_issues=concat_issues([*issues, found]),
-        exclusions=exclusions,
-    )
+    units = source_units(parts, dictionary)
+    try:
+        cohort = Cohort(
+            tables["subjects"],
+            visits,
+            tables.get("relapses"),
+            tables.get("exits"),
+            dictionary=dictionary,
+            origin="synthetic" if _is_synthetic(mapping, opened) else "real",
+            sources=_sources(opened),
+            prior_issues=concat_issues([*issues, found]),
+            exclusions=exclusions,
+        )
+    except SchemaError as exc:
+        if exc.failures is None:
+            raise
+        failures = tell_source_values(exc.failures, units)
+        raise SchemaError(describe(failures), failures=failures) from None
+    cohort._issues = tell_source_values(cohort.issues, units)  # noqa: SLF001
+    return cohort
 
 
 def _dictionary(mapping: CohortMapping, opened: Sequence[OpenedTable]) -> DataDictionary:
@@ -95,7 +106,15 @@ def _is_synthetic(mapping: CohortMapping, opened: Sequence[OpenedTable]) -> bool
 
 def _stop_if_undatable(issues: pd.DataFrame) -> None:
     """Refuse tables whose dates cannot be read at all: nothing more can be said about them."""
-    if issues["rule"].isin(_UNDATABLE).any():
+    wrong_format = (issues["rule"] == "not_a_date") & issues["row"].isna()
+    if (issues["rule"].isin(_UNDATABLE) | wrong_format).any():
+        raise SchemaError(describe(issues), failures=issues)
+
+
+def _stop_if_undated(tables: Mapping[str, pd.DataFrame], issues: pd.DataFrame) -> None:
+    """Refuse tables of which no row has a date that can be read, before they seem to be empty."""
+    undated = issues.loc[issues["rule"] == "not_a_date", "table"]
+    if any(not len(tables[name]) for name in ("subjects", "visits") if name in set(undated)):
         raise SchemaError(describe(issues), failures=issues)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, StrictInt
 
+from pmsstats.cohort.dates import SERIAL_FORMATS, strptime_format
 from pmsstats.cohort.schema import (
     TABLE_COLUMNS,
     DataDictionary,
@@ -384,6 +385,8 @@ def _check_column(
         )
     if column.format is not None and name not in DATE_COLUMNS:
         yield f"{place}: `format` of {name!r} is for dates ({', '.join(DATE_COLUMNS)})."
+    if column.format is not None and "%" not in column.format:
+        yield from _check_format(name, column.format, place)
     if column.take is not None and mapping.role(table) != "subjects":
         yield f"{place}: `take` of {name!r} is for subject columns."
     if column.unit is not None:
@@ -392,7 +395,24 @@ def _check_column(
         except SchemaError as exc:
             known = name in mapping.dictionary
             hint = "" if known else nearest(name, mapping.dictionary)
-            yield f"`unit` of {name!r} of {place}: {exc}{hint}"
+            undeclared = not known and not target_unit(name, mapping.dictionary)
+            if undeclared and mapping.role(table) == "visits":
+                exc_text = f"unknown measure: declare [measures.{name}] with its label and unit."
+            else:
+                exc_text = str(exc)
+            yield f"`unit` of {name!r} of {place}: {exc_text}{hint}"
+
+
+def _check_format(name: str, written: str, place: str) -> Iterator[str]:
+    """Refuse a date format that is neither strptime's nor a way to count days; suggest one."""
+    if written in SERIAL_FORMATS:
+        return
+    meant = strptime_format(written)
+    advice = f'"{meant}"' if meant else '"%d.%m.%Y" (%d day, %m month, %Y year of four digits)'
+    yield (
+        f'{place}: format = "{written}" of {name!r} says nothing about day, month and year. Write '
+        f"format = {advice}, or one of {', '.join(SERIAL_FORMATS)} for numbers that count days."
+    )
 
 
 def target_unit(name: str, dictionary: DataDictionary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from pmsstats.cohort.adam import ADAM_COLUMNS
+from pmsstats.cohort.columns import guess_type
+from pmsstats.cohort.dates import looks_like_dates
 from pmsstats.cohort.folder import WrittenCohort, read_cohort_file, restore_columns
 from pmsstats.cohort.issues import concat_issues, flag_table
 from pmsstats.cohort.mapping import (
@@ -22,6 +25,7 @@ from pmsstats.cohort.mapping import (
     TableSource,
     parse_mapping,
 )
+from pmsstats.cohort.rules_tables import is_identifying
 from pmsstats.cohort.schema import TABLE_COLUMNS, DataDictionary
 from pmsstats.cohort.tables import SUFFIXES, RawTable, read_table
 from pmsstats.cohort.toml_types import raise_problems
@@ -109,7 +113,7 @@ def find_mapping(path: str | Path | CohortMapping) -> CohortMapping:
         return _folder_mapping(path)
     if path.suffix.lower() != ".toml":
         raise SchemaError(
-            f"Expected a study.toml, or a folder with subjects.csv and visits.csv, got {path}"
+            f"Expected a study.toml, or a folder with subjects.csv and visits.csv, got '{path}'"
             f"{'' if path.exists() else ', which does not exist'}."
         )
     content = _read_toml(path)
@@ -128,7 +132,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     """Read TOML, or say where it stops being so."""
     if not path.is_file():
         near = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise SchemaError(f"There is no study file {path}.{nearest(path.name, near)}")
+        raise SchemaError(f"There is no study file '{path}'.{nearest(path.name, near)}")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
@@ -214,7 +218,9 @@ def _open(
         typed=typed,
     )  # fmt: skip
     table = replace(table, columns=_settle_columns(table, mapping))
-    issues = concat_issues([raw.issues, *_unmapped_measures(table, mapping)])
+    issues = concat_issues(
+        [raw.issues, *_unmapped_measures(table, mapping), *_unread_columns(table, mapping)]
+    )
     return replace(table, raw=replace(raw, issues=issues))
 
 
@@ -235,6 +241,55 @@ def _unmapped_measures(table: OpenedTable, mapping: CohortMapping) -> Iterator[p
                 message=f"{table.raw.source.name} has a column {name!r} that is left out. If it is "
                 f'the measure {ours!r}, add {ours} = "{name}" under [columns.{table.name}].',
             )
+
+
+def _unread_columns(table: OpenedTable, mapping: CohortMapping) -> Iterator[pd.DataFrame]:
+    """Report columns of a subjects file that are not read; without values of what may be names."""
+    if table.name != "subjects" or table.shared or table.source.layout != "wide":
+        return
+    used = {source.column for source in table.columns.values()}
+    unread = [str(name) for name in table.raw.frame.columns if name not in used]
+    names = _like_names(table, mapping)
+    for name in [name for name in unread if name in names]:
+        yield flag_table(
+            "identifying_column",
+            "warning",
+            table="subjects",
+            column=name,
+            message=f"{name!r} has a text of its own for most subjects: it looks like names or "
+            "ids, and was not read.",
+        )
+    lost = [n for n in unread if n not in names and not _is_our_kind(n)]
+    more = ", ..." if len(lost) > _SHOWN_COLUMNS else ""
+    if lost:
+        ours = re.sub(r"\W+", "_", lost[0], flags=re.ASCII).strip("_").lower() or "my_column"
+        ours = f"x_{ours}" if not ours.isidentifier() else ours
+        shown = ", ".join(map(repr, lost[:_SHOWN_COLUMNS]))
+        yield flag_table(
+            "unmapped_column",
+            "warning",
+            table="subjects",
+            column=lost[0],
+            message=f"{table.raw.source.name} has {len(lost)} column(s) whose names cannot be used "
+            f"here, and which are left out: {shown}{more}. "
+            f'Map what you need under [columns.subjects], as in {ours} = "{lost[0]}".',
+        )
+
+
+def _is_our_kind(name: str) -> bool:
+    """Say whether a column can keep its name here."""
+    return name.isidentifier() and name.isascii()
+
+
+def _like_names(table: OpenedTable, mapping: CohortMapping) -> set[str]:
+    """Return the columns of a subjects file that look like names or ids, by their values."""
+    own = _own_names(table, mapping.dictionary)
+    frame = table.raw.frame
+    mapped = mapping.columns.get(table.name, {}).get("subject_id")
+    key = "subject_id" if mapped is None else mapped.column
+    if key in frame:  # a subject may have several rows
+        frame = frame.drop_duplicates(key)
+    return {n for n in frame if n not in (*own, key) and is_identifying(guess_type(frame[n]))}
 
 
 def _same_file(one: TableSource, other: TableSource | None) -> bool:
@@ -283,9 +338,13 @@ def _settle_columns(table: OpenedTable, mapping: CohortMapping) -> dict[str, Col
 
 
 def _implied(table: OpenedTable, mapping: CohortMapping) -> list[str]:
-    """List the columns of a file that bear our names already."""
+    """List the columns of a file that need no entry in the mapping.
+
+    Of a subjects file of its own, that is every column with a usable name. If the study file has a
+    section [columns.subjects], unmapped columns that look like names or ids are not read.
+    """
     used = {c.column for c in mapping.columns.get(table.name, {}).values()}
-    names = [n for n in table.raw.frame.columns if n.isidentifier() and n.isascii()]
+    names = [n for n in table.raw.frame.columns if _is_our_kind(n)]
     names = [n for n in names if n not in used]
     layout = table.source.layout
     if layout in ("bds", "adsl", "adtte"):
@@ -294,8 +353,11 @@ def _implied(table: OpenedTable, mapping: CohortMapping) -> list[str]:
         return [n for n in names if n in ("subject_id", "visit", *TIME_COLUMNS)]
     if table.name not in TABLE_COLUMNS or table.shared:
         return [n for n in names if n in _own_names(table, mapping.dictionary)]
-    if table.role == "subjects" or table.name not in mapping.columns:
+    if table.name not in mapping.columns:
         return names
+    if table.role == "subjects":
+        hidden = _like_names(table, mapping)
+        return [n for n in names if n not in hidden]
     return [n for n in names if n in _own_names(table, mapping.dictionary)]
 
 
@@ -332,12 +394,31 @@ def _missing_columns(table: OpenedTable, mapping: CohortMapping) -> Iterator[str
                 f"{mapping.source} needs.{nearest(column, present)} {listed}"
             )
     for ours in _needed(table):
-        if not any(name in table.columns for name in ours):
+        if ours == TIME_COLUMNS and not any(name in table.columns for name in ours):
+            yield _missing_time(table, place, listed)
+        elif not any(name in table.columns for name in ours):
             guess = _guess_column(ours[0], present)
             yield (
                 f"{file} has no column {ours[0]!r}, which the {table.role} table needs. Say under "
                 f'{place} which of its columns that is, as in {ours[0]} = "{guess}". {listed}'
             )
+
+
+def _missing_time(table: OpenedTable, place: str, listed: str) -> str:
+    """Say that nothing tells when, the three ways to say it, and which columns may do so."""
+    frame = table.raw.frame
+    dates = [str(name) for name in frame.columns if looks_like_dates(frame[name])]
+    close = _guess_column("day", [str(name) for name in frame.columns])
+    if dates:
+        guess = f'date = "{dates[0]}"'
+        found = f" Columns that look like dates: {', '.join(map(repr, dates))}."
+    else:
+        guess, found = f'day = "{close}"', ""
+    return (
+        f"{table.raw.source.name} has no column 'day', 'date' or 'year', one of which the "
+        f"{table.role} table needs: `day` and `year` count from baseline, `date` is a calendar "
+        f"date. Say under {place} which of its columns that is, as in {guess}.{found} {listed}"
+    )
 
 
 def _guess_column(ours: str, present: list[str]) -> str:

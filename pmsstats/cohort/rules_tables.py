@@ -12,7 +12,14 @@ from pmsstats.cohort.rules import Flagger, Rule, RuleInput
 from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import first_ids
 
-__all__ = ["BASELINE_DAYS", "SCREENING_DAYS", "TABLE_RULES"]
+__all__ = [
+    "BASELINE_DAYS",
+    "SCREENING_DAYS",
+    "SHOWN_COLUMNS",
+    "TABLE_RULES",
+    "identifying_columns",
+    "is_identifying",
+]
 
 SCREENING_DAYS = 90
 """A visit at most so long before baseline is taken for screening; an earlier one is refused."""
@@ -20,11 +27,71 @@ SCREENING_DAYS = 90
 BASELINE_DAYS = 7
 """A baseline visit lies from the start of screening to at most so long after day 0."""
 
+SHOWN_COLUMNS = ("arm", "phenotype", "sex", "site_id")
+"""Text columns of subjects whose values are groups, and may be shown however few subjects."""
+
 _CHILDREN = ("visits", "relapses", "exits")
 _CONSTANT_COLUMNS = ("arm", "sex")
 _GROUP_COLUMNS = ("arm", "phenotype")
 
 Issues = Iterator[pd.DataFrame]
+
+
+def identifying_columns(subjects: pd.DataFrame) -> list[str]:
+    """List the columns of a subjects table that look like names or ids of persons.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+
+    Returns
+    -------
+    list of str
+        Columns whose values must not be shown; ``subject_id`` and :data:`SHOWN_COLUMNS` are
+        never among them.
+
+    Examples
+    --------
+    >>> identifying_columns(pd.DataFrame({"sex": ["F", "M"], "Name": ["Doe", "Roe"]}))
+    ['Name']
+    """
+    free = [c for c in subjects.columns if c not in ("subject_id", *SHOWN_COLUMNS)]
+    return [c for c in free if is_identifying(subjects[c])]
+
+
+def is_identifying(values: pd.Series) -> bool:
+    """Say whether a column holds text (or dates) of its own for most of the subjects.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        One value per subject.
+
+    Returns
+    -------
+    bool
+        True if the distinct values are more than half of the subjects who have one.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = pd.Series(values.to_numpy())
+    found = values.dropna()
+    if found.dtype.kind in "biufcmM":  # numbers and true/false; time stamps are only counted
+        return False
+    if pd.api.types.infer_dtype(found) in ("boolean", "integer", "floating", "mixed-integer-float"):
+        return False
+    return found.nunique() > len(found) / 2
+
+
+def _check_identifying_column(given: RuleInput, flag: Flagger) -> Issues:
+    """Report columns that look like names or ids of persons, without any of their values."""
+    for column in identifying_columns(given.subjects):
+        yield flag.table(
+            table="subjects",
+            column=column,
+            message=f"{column!r} has a text of its own for most subjects: it looks like names or "
+            "ids, and is not shown in any summary.",
+        )
 
 
 def _check_duplicate_subject(given: RuleInput, flag: Flagger) -> Issues:
@@ -37,7 +104,7 @@ def _check_duplicate_subject(given: RuleInput, flag: Flagger) -> Issues:
         repeated & ~varying,
         table="subjects",
         column="subject_id",
-        message="This subject has an earlier row with the same content.",
+        message="This subject is listed twice in the subjects table, with the same content.",
     )
 
 
@@ -366,6 +433,13 @@ TABLE_RULES: tuple[Rule, ...] = (
         severity="error",
         fix="Keep one row per subject in the subjects table.",
         check=_check_duplicate_subject,
+    ),
+    Rule(
+        name="identifying_column",
+        severity="warning",
+        fix="Leave the column out of the file: an analysis needs no names. If it holds groups, "
+        "make fewer of them.",
+        check=_check_identifying_column,
     ),
     Rule(
         name="varying_subject_column",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.cohort.coerce import DAYS_PER_YEAR
-from pmsstats.cohort.rules_tables import BASELINE_DAYS, SCREENING_DAYS
+from pmsstats.cohort.rules_tables import BASELINE_DAYS, SCREENING_DAYS, identifying_columns
 from pmsstats.cohort.summary_display import headline_text, wide_table
 from pmsstats.errors import SchemaError, nearest
 from pmsstats.plots.cohort_flow import plot_follow_up
@@ -174,10 +174,13 @@ def summarise_cohort(cohort: Cohort, by: str | None = None) -> CohortSummary:
     ------
     SchemaError
         If `by` is no column of the subjects table, has over :data:`MAX_GROUPS` values, or one
-        of them is called "Total".
+        of them is called "Total", or the column looks like names of persons.
 
     Notes
     -----
+    Subject columns of text that differ between most subjects look like names or ids and are left
+    out, see :func:`pmsstats.cohort.rules_tables.identifying_columns`.
+
     The baseline value of a measure is the one nearest to day 0, from 90 days before to 7 days
     after, of the earlier visit where two are as near; each measure has its own, so that a scan at
     screening and a score on day 0 both count. Who has none there is counted as missing. Measures
@@ -186,10 +189,11 @@ def summarise_cohort(cohort: Cohort, by: str | None = None) -> CohortSummary:
     visit.
     """
     subjects = cohort.subjects.set_index("subject_id")
+    hidden = identifying_columns(subjects)
     group, groups = _groups(subjects, by)
     visits = cohort.visits
     variables = [
-        *_subject_variables(subjects.drop(columns=[by] if by else [])),
+        *_subject_variables(subjects.drop(columns={*hidden, *([by] if by else [])})),
         *_baseline_variables(cohort, visits, subjects.index),
         *_follow_up_variables(cohort, visits, subjects.index),
     ]
@@ -217,6 +221,11 @@ def _groups(subjects: pd.DataFrame, by: str | None) -> tuple[pd.Series, tuple[st
         raise SchemaError(
             f"`by` must be a column of the subjects table, got {by!r}."
             f"{nearest(by, subjects.columns)} It has: {', '.join(subjects.columns) or 'none'}."
+        )
+    if by in identifying_columns(subjects):
+        raise SchemaError(
+            f"`by` must be a column of groups, but {by!r} has a text of its own for most subjects: "
+            "it looks like names or ids, which are not shown."
         )
     values = subjects[by]
     levels = _levels(values)

@@ -170,13 +170,13 @@ def _explain_missing(path: Path) -> str:
     """Say that a file does not exist, and which one in its folder may be meant."""
     folder = path.parent
     if not folder.is_dir():
-        return f"There is no file {path.name}: its folder {folder} does not exist."
+        return f"There is no file {path.name}: its folder '{folder}' does not exist."
     names = sorted(p.name for p in folder.iterdir() if p.name.lower().endswith(SUFFIXES))
     tail = nearest(path.name, names)
     if not tail and names:
         shown = ", ".join(names[:_SHOWN_FILES])
         tail = f" The folder has {shown}{', ...' if len(names) > _SHOWN_FILES else ''}."
-    return f"There is no file {path.name} in {folder}.{tail or ' The folder has no table.'}"
+    return f"There is no file {path.name} in '{folder}'.{tail or ' The folder has no table.'}"
 
 
 def _read_text(path: Path, table: str, options: ReadOptions) -> _Parsed:

@@ -127,7 +127,9 @@ def validate_cohort(
     *,
     dictionary: DataDictionary | None = None,
 ) -> pd.DataFrame:
-    """Check raw tables and list every problem, without raising.
+    """Check raw tables with every rule and refuse them if any error is found.
+
+    To list the problems without raising, see :func:`find_issues`.
 
     Parameters
     ----------
@@ -139,7 +141,12 @@ def validate_cohort(
     Returns
     -------
     pandas.DataFrame
-        Errors and warnings: ``rule severity table row subject_id column value message``.
+        The warnings: ``rule severity table row subject_id column value message``.
+
+    Raises
+    ------
+    SchemaError
+        If any issue is an error. The message tallies all by rule; ``.failures`` has every row.
 
     Examples
     --------
@@ -147,17 +154,24 @@ def validate_cohort(
     >>> visits = pd.DataFrame(
     ...     {
     ...         "subject_id": ["S1", "S1", "S2", "S2"],
-    ...         "day": [0, 90, 0, 90],
-    ...         "edss": [4.0, 4.3, 5.0, 5.5],
+    ...         "day": [-10, 0, 0, 90],
+    ...         "edss": [4.0, 4.5, 5.0, 5.5],
     ...     }
     ... )
-    >>> validate_cohort(subjects, visits)[["rule", "row", "subject_id", "value"]]
-                rule  row subject_id value
-    0  illegal_value    1         S1   4.3
+    >>> validate_cohort(subjects, visits)[["rule", "severity", "row", "subject_id"]]
+                  rule severity  row subject_id
+    0  screening_visit  warning    0         S1
+    >>> try:
+    ...     validate_cohort(subjects, visits.assign(edss=[4.0, 4.3, 5.0, 5.5]))
+    ... except SchemaError as exc:
+    ...     print(exc.failures[["rule", "severity", "row", "value"]])
+                  rule severity  row value
+    0    illegal_value    error    1   4.3
+    1  screening_visit  warning    0   -10
     """
     dictionary = default_dictionary() if dictionary is None else dictionary
     tables, coercion = coerce_tables(subjects, visits, relapses, exits, dictionary=dictionary)
-    return find_issues(tables, dictionary=dictionary, prior_issues=[coercion])
+    return validate_tables(tables, dictionary=dictionary, prior_issues=[coercion])
 
 
 def tally(issues: pd.DataFrame) -> pd.DataFrame:

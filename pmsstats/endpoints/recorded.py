@@ -65,6 +65,7 @@ class RecordedEventRule:
         """Check names and unit."""
         for field in ("duration", "event", "name"):
             require_text(self, field)
+        require_text(self, "label", may_be_empty=True)
         if self.duration_unit not in _DAYS:
             raise DesignError(
                 f"`duration_unit` must be one of {', '.join(_DAYS)}, got {self.duration_unit!r}."
@@ -131,6 +132,7 @@ class ExitEventRule:
             )
         object.__setattr__(self, "reasons", reasons)
         require_text(self, "name")
+        require_text(self, "label", may_be_empty=True)
 
     @property
     def title(self) -> str:

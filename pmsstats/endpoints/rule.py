@@ -84,6 +84,8 @@ class ProgressionRule:
         """Check every field, and that they agree."""
         for field in ("name", "outcome"):
             require_text(self, field)
+        for field in ("label", "citation", "note"):
+            require_text(self, field, may_be_empty=True)
         if not isinstance(self.threshold, get_args(Threshold)):
             names = ", ".join(t.__name__ for t in get_args(Threshold))
             raise DesignError(
@@ -256,8 +258,8 @@ def _change_word(direction: Direction, measure: Measure) -> str:
     return "worsening" if worse == direction else "improvement"
 
 
-def require_text(rule: Any, field: str) -> None:
-    """Refuse a field that is no text or empty.
+def require_text(rule: Any, field: str, *, may_be_empty: bool = False) -> None:
+    """Refuse a field that is no text.
 
     Parameters
     ----------
@@ -265,12 +267,14 @@ def require_text(rule: Any, field: str) -> None:
         With the field.
     field : str
         Its name.
+    may_be_empty : bool, default False
+        Whether a text without a character will do.
 
     Raises
     ------
     DesignError
-        If it is not a text with at least one character.
+        If it is not such a text.
     """
     value = getattr(rule, field)
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not (may_be_empty or value.strip()):
         raise DesignError(f"`{field}` of a rule must be a text, got {value!r}.")

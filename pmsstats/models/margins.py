@@ -73,8 +73,10 @@ def estimate_slopes(
     weight. R: ``emmeans::emtrends(model, ~ group, var = "year")``.
 
     Percent is ``100 * slope / baseline mean``, with the standard error of that ratio by the delta
-    method from the covariance of the fixed effects. It is left missing where the baseline mean is
-    not clearly away from zero, and for outcomes that are transformed or changes already.
+    method from the covariance of the fixed effects; where the engine gives degrees of freedom, its
+    interval has those of the ratio, which are not the slope's. It is left missing where the
+    baseline mean is not clearly away from zero, and for outcomes that are transformed or changes
+    already.
     """
     grid = ReferenceGrid.of(fit, by, time)
     slopes, baselines = _slope_weights(fit, grid, over, baseline_time)
@@ -223,11 +225,18 @@ def _add_percent(
     gradients: np.ndarray,
     good: np.ndarray,
 ) -> pd.DataFrame:
-    """Add percentages with their intervals; missing where they make no sense."""
+    """Add percentages with their intervals; missing where they make no sense.
+
+    A percentage has degrees of freedom of its own, those of its gradient; the column ``df`` is the
+    slope's.
+    """
+    gradients = np.where(good[:, None], gradients, np.nan)
     with np.errstate(invalid="ignore"):
         variance = np.einsum("ma,ab,mb->m", gradients, fit.covariance, gradients)
         std_error = np.sqrt(variance)
-    df = table["df"].to_numpy() if "df" in table else None
+    df = None
+    if fit.satterthwaite is not None:
+        df = fit.satterthwaite.df(gradients, fit.covariance)
     half = quantile(fit.spec.conf_level, df) * std_error
     for name, values in (
         ("percent_estimate", percent),

@@ -301,17 +301,17 @@ class KMResult(Result):
     exclusions: tuple[Exclusion, ...] = ()
 
     def headline(self) -> str:
-        """Say the medians by group and whether the groups differ.
+        """Say the medians by group, in years as in the figure, and whether the groups differ.
 
         Returns
         -------
         str
-            One sentence.
+            One sentence; the medians of :meth:`table` stay in the unit of the data.
         """
         table = self.table()
-        unit = self.spec.duration_unit
+        per_year = self._days_per_unit()
         shown = [
-            f"{group} {format_number(median, 3)} {unit}s" if np.isfinite(median)
+            f"{group} {format_number(median / per_year, 3)} years" if np.isfinite(median)
             else f"{group} not reached"
             for group, median in zip(table["group"], table["median"], strict=True)
         ]  # fmt: skip

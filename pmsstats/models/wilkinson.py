@@ -8,6 +8,7 @@ the operators between them.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,7 +38,7 @@ _SPACE = re.compile(r"\s+")
 _NAME = re.compile(r"[^\W\d][\w.]*")
 _NUMBER = re.compile(r"[0-9][\w.]*")
 _OPERATOR = re.compile(r"\*\*|\|\||[-+*/:^|~]")
-_ALIAS = re.compile(r"pmsstats_(?:column|factor)_\d+_")
+_POWERS = ("**", "^")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 TokenKind = Literal["name", "number", "operator", "open", "close", "fragment"]
@@ -219,18 +220,33 @@ def _stand_ins(source: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Replace backtick names in a fragment by identifiers."""
     parts: list[str] = []
     quoted: list[tuple[str, str]] = []
+    word = _unused_word(source)
     position = 0
     while position < len(source):
         character = source[position]
         end = _end_of_quote(source, position) if character in "\"'`" else position + 1
         piece = source[position:end]
         if character == "`":
-            stand_in = f"pmsstats_quoted_{len(quoted)}_"
+            if re.search(r"\w$", source[:position]) or re.match(r"[\w`]", source[end:]):
+                raise FormulaError(
+                    f"The backtick name {piece!r} runs into what stands next to it in "
+                    f"{source[:60]!r}. Put an operator or a comma between them."
+                )
+            stand_in = f"{word}_quoted_{len(quoted)}_"
             quoted.append((stand_in, piece[1:-1]))
             piece = stand_in
         parts.append(piece)
         position = end
     return "".join(parts), tuple(quoted)
+
+
+def _unused_word(text: str) -> str:
+    """Return a word for inner names that the text does not hold, in whatever letters."""
+    plain = unicodedata.normalize("NFKC", text)  # as Python reads identifiers
+    word = "pmsstats"
+    while word in plain:
+        word += "x"
+    return word
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,8 +306,9 @@ class RightHandSide:
         """
         for evaluated, shown in self.labels.items():
             name = name.replace(evaluated, shown)
-        names = {alias: column for (column, _), alias in self.aliases.items()}
-        return _ALIAS.sub(lambda match: names.get(match[0], match[0]), name)
+        for (column, _), alias in self.aliases.items():
+            name = name.replace(alias, column)
+        return name
 
     def term_names(self) -> tuple[str, ...]:
         """Return the terms in the user's words, ``"1"`` for the intercept."""
@@ -301,7 +318,8 @@ class RightHandSide:
 class _Compiler:
     """Turns the tokens of one right-hand side to stand-ins, and remembers what they stand for."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self.word = _unused_word(text)
         self.aliases: dict[tuple[str, bool], str] = {}
         self.variables: dict[str, None] = {}
         self.fragments: dict[str, Fragment] = {}
@@ -312,7 +330,8 @@ class _Compiler:
         """Return the identifier under which a column is evaluated."""
         kind = "factor" if is_factor else "column"
         self.variables[name] = None
-        return self.aliases.setdefault((name, is_factor), f"pmsstats_{kind}_{len(self.aliases)}_")
+        new = f"{self.word}_{kind}_{len(self.aliases)}_"
+        return self.aliases.setdefault((name, is_factor), new)
 
     def stand_in(self, token: Token) -> str:
         """Return what formulaic's parser gets to see of a token."""
@@ -329,10 +348,10 @@ class _Compiler:
         """Check a fragment; return the text that will be evaluated."""
         fragment = check_fragment(token.text, quoted=dict(token.quoted), alias=self.alias)
         self.fragments[fragment.text] = fragment
-        names = {alias: column for (column, _), alias in self.aliases.items()}
-        self.labels[fragment.text] = _ALIAS.sub(
-            lambda match: _name(names[match[0]]).shown, fragment.text
-        )
+        label = fragment.text
+        for (column, _), alias in self.aliases.items():
+            label = label.replace(alias, _name(column).shown)
+        self.labels[fragment.text] = label
         return fragment.text
 
 
@@ -359,7 +378,8 @@ def compile_rhs(text: str) -> RightHandSide:
     if not tokens:
         raise FormulaError("A formula needs at least one term; write 1 for an intercept alone.")
     _check_tokens(tokens)
-    compiler = _Compiler()
+    canonical = join_tokens(tokens)
+    compiler = _Compiler(canonical)
     visible = " ".join(compiler.stand_in(token) for token in tokens)
     meaning = {stand_in: evaluated for evaluated, stand_in in compiler.stand_ins.items()}
     terms = tuple(
@@ -367,7 +387,7 @@ def compile_rhs(text: str) -> RightHandSide:
         for term in _expand(visible, text)
     )
     return RightHandSide(
-        text=join_tokens(tokens),
+        text=canonical,
         terms=terms,
         variables=tuple(compiler.variables),
         aliases=compiler.aliases,
@@ -377,14 +397,24 @@ def compile_rhs(text: str) -> RightHandSide:
 
 
 def _check_tokens(tokens: list[Token]) -> None:
-    """Refuse numbers that are neither 0, 1 nor a small power, and bars and tildes."""
+    """Refuse numbers that are neither 0, 1 nor a small power, and operators out of place."""
     previous = ""
-    for token in tokens:
-        is_power = previous in {"**", "^"}
-        if is_power and not (token.text.isdigit() and 1 <= int(token.text[:4]) <= _MAX_POWER):
+    for i, token in enumerate(tokens):
+        is_power = previous in _POWERS
+        if is_power and not _is_small_power(token):
             raise FormulaError(
                 f"A power in a formula must be a whole number from 1 to {_MAX_POWER}, got "
                 f"{token.shown[:20]!r}. For the square of a column write {{year**2}}."
+            )
+        if is_power and i + 1 < len(tokens) and tokens[i + 1].text in _POWERS:
+            raise FormulaError(
+                "A power in a formula has one whole number as its exponent, got "
+                f"{token.text} {tokens[i + 1].text}. Put brackets around the first power."
+            )
+        if token.text == previous == "*":  # without blanks they would be read as a power
+            raise FormulaError(
+                "A formula has * twice in a row. Write a * b for main effects with their "
+                "interaction, (a + b)**2 for a power."
             )
         if token.kind == "number" and not is_power and token.text not in {"0", "1"}:
             raise FormulaError(
@@ -397,6 +427,11 @@ def _check_tokens(tokens: list[Token]) -> None:
                 "(year | subject_id), and ~ stands once, after the outcome."
             )
         previous = token.text if token.kind == "operator" else ""
+
+
+def _is_small_power(token: Token) -> bool:
+    """Say whether a token is one digit that a power may have as its exponent."""
+    return token.kind == "number" and token.text in {str(k) for k in range(1, _MAX_POWER + 1)}
 
 
 def _expand(visible: str, text: str) -> list[Term]:
@@ -431,7 +466,7 @@ def _count_terms(node: ASTNode[Any] | FormulaicToken | None) -> int:
         return counts[0]
     left, right = counts
     symbol = node.operator.symbol
-    if symbol in {"**", "^"}:
+    if symbol in _POWERS:
         return int(min(float(left) ** int(str(node.args[1])), 1e9))
     products = {"*": left + right + left * right, ":": left * right}
     return products.get(symbol, left + right)

@@ -144,7 +144,7 @@ def _panels(
     shared: dict[str, object],
 ) -> Figure:
     """Draw one panel per group, on common axes."""
-    n_columns = 3 if size == "wide" else 2
+    n_columns = 3 if size == "wide" and len(levels) != 4 else 2
     n_rows = -(-len(levels) // n_columns)
     figure = _new_figure(size, 0.5 + 2.05 * n_rows)
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)

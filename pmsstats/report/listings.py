@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -28,10 +29,17 @@ def table_one(display: pd.DataFrame) -> ReportTable:
     return ReportTable(
         caption="Subjects at baseline and their follow-up, by group",
         columns=tuple(str(c) for c in display.columns),
-        rows=tuple(tuple(format_number(v) for v in row) for row in display.to_numpy().tolist()),
+        rows=tuple(
+            tuple(_unbroken(format_number(v)) for v in row) for row in display.to_numpy().tolist()
+        ),
         layout="scroll",
         text_columns=tuple(i for i, c in enumerate(display.columns) if c == "Statistic"),
     )
+
+
+def _unbroken(cell: str) -> str:
+    """Keep what stands in square brackets on one line."""
+    return re.sub(r"\[[^\]]*\]", lambda found: found[0].replace(" ", "\u00a0"), cell)
 
 
 def exclusion_table(exclusions: Iterable[Exclusion]) -> ReportTable | None:

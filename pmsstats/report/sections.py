@@ -11,7 +11,7 @@ import pandas as pd
 from pmsstats.plots.theme import group_levels
 from pmsstats.report import listings, tables
 from pmsstats.report.figures import forest_figure, survival_figure, trajectory_figure
-from pmsstats.report.methods import method_facts
+from pmsstats.report.methods import adjustment_words, method_facts, optimum_words
 from pmsstats.report.study_view import StudyView
 from pmsstats.report.tables import DAYS_PER_YEAR
 from pmsstats.results import format_interval, format_number, format_p_value
@@ -239,6 +239,7 @@ def _trajectories(study: StudyView) -> dict[str, Any]:
         "coefficients": tables.coefficients_table(fit.table(), conf_level=analysis.conf_level),
         "variances": tables.variance_table(fit.variance_components, fit.residual_sd, measure.unit),
         "fit_log": fit.fit_log,
+        "optimum": optimum_words(fit.fit_log, reml=fit.spec.method == "REML"),
         "notes": fit.notes,
         "log_likelihood": format_number(fit.fit_log.log_likelihood, 6),
     }
@@ -350,11 +351,12 @@ def _association(study: StudyView) -> dict[str, Any]:
         return {"reason": _reason(study, "Association")}
     table = result.table()
     level = study.spec.analysis.conf_level
+    adjustment = adjustment_words(result.spec, study.spec.analysis.group)
     return {
         "reason": "",
         "lead": result.headline(),
-        "figure": _forest(study, table),
-        "table": tables.association_table(table, conf_level=level),
+        "figure": _forest(study, table, adjustment),
+        "table": tables.association_table(table, conf_level=level, adjustment=adjustment),
         "proportionality": tables.proportionality_table(result.check_proportional_hazards()),
         "tertiles": None if result.tertiles is None else _tertiles(study, result.tertiles),
         "caveats": result.caveats,
@@ -369,7 +371,7 @@ def _tertiles(study: StudyView, tertiles: Any) -> dict[str, Any]:
     return {"headline": tertiles.headline(), "figure": figure}
 
 
-def _forest(study: StudyView, table: pd.DataFrame) -> Any:
+def _forest(study: StudyView, table: pd.DataFrame, adjustment: str) -> Any:
     """Draw the hazard ratios of every method."""
     labels = [
         f"{tables.method_label(method)}, {tables.short_term(term)}"
@@ -400,7 +402,8 @@ def _forest(study: StudyView, table: pd.DataFrame) -> Any:
         origin=study.cohort.origin,
         alt=f"Forest plot of hazard ratios per standard deviation of {measure}. {spoken}.",
         caption=f"Hazard ratio of {study.endpoint.label} per standard deviation (SD) of {measure} "
-        f"towards worse where a direction is known, with {level}; dashed line: no association.",
+        f"towards worse where a direction is known, with {level}"
+        f"{f', {adjustment}' if adjustment else ''}; dashed line: no association.",
     )
 
 

@@ -32,10 +32,15 @@ __all__ = [
 ]
 
 DAYS_PER_YEAR = 365.25
+_MANY_NUMBERS = 5
 _METHODS = {
     "two_stage": "Two-stage Cox (individual slopes)",
     "time_varying": "Time-varying Cox (current value)",
 }
+_SLOPE_SD = (
+    "Two-stage: one SD is that of the true slopes as the mixed model estimates it, not that of the "
+    "estimated slopes."
+)
 _INTERVAL = ("estimate", "conf_low", "conf_high")
 _PERCENT = tuple(f"percent_{name}" for name in _INTERVAL)
 _RATIO = ("hazard_ratio", "hazard_ratio_low", "hazard_ratio_high")
@@ -68,6 +73,11 @@ class ReportTable:
     notes: tuple[str, ...] = ()
     layout: Literal["cards", "scroll"] = "cards"
     text_columns: tuple[int, ...] = ()
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether so many columns hold numbers that wide screens should give it more room."""
+        return len(self.columns) - 1 - len(self.text_columns) >= _MANY_NUMBERS
 
 
 def group_label(term: Any) -> str:
@@ -324,7 +334,9 @@ def progression_table(table: pd.DataFrame, *, conf_level: float) -> ReportTable:
     )
 
 
-def association_table(table: pd.DataFrame, *, conf_level: float) -> ReportTable:
+def association_table(
+    table: pd.DataFrame, *, conf_level: float, adjustment: str = ""
+) -> ReportTable:
     """Lay out the hazard ratios of every method side by side.
 
     Parameters
@@ -334,6 +346,8 @@ def association_table(table: pd.DataFrame, *, conf_level: float) -> ReportTable:
         n_subjects n_events note``; a note says why a method was not estimable.
     conf_level : float
         Of the intervals.
+    adjustment : str
+        What the hazard ratios are adjusted for and stratified by, and what not.
 
     Returns
     -------
@@ -360,11 +374,14 @@ def association_table(table: pd.DataFrame, *, conf_level: float) -> ReportTable:
         for row in table.to_dict("records")
         if _is_text(row["note"])
     ]
+    ratios = f"Hazard ratios are {adjustment}." if adjustment else ""
+    has_slope = bool((table["sd"].notna() & (table["method"] == "two_stage")).any())
+    notes = ("A ratio above 1 means: events come sooner. p: test of a ratio of 1.", ratios)
     return ReportTable(
         caption="Association of trajectory and outcome, by method",
         columns=columns,
         rows=tuple(zip(*cells, strict=True)),
-        notes=("A ratio above 1 means: events come sooner. p: test of a ratio of 1.", *missing),
+        notes=(*filter(None, notes), *((_SLOPE_SD,) if has_slope else ()), *missing),
         text_columns=(1,),
     )
 

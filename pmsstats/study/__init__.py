@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pmsstats.study.demo import write_demo_study
+from pmsstats.study.questions import check_questions
 from pmsstats.study.run import STEPS, StudyResult, run_study
 from pmsstats.study.spec import AnalysisSpec, StudySpec, read_study
 
@@ -11,6 +12,7 @@ __all__ = [
     "AnalysisSpec",
     "StudyResult",
     "StudySpec",
+    "check_questions",
     "read_study",
     "run_study",
     "write_demo_study",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,14 @@ import pandas as pd
 from pmsstats.association import AssociationResult, associate
 from pmsstats.cohort import Cohort, read_cohort
 from pmsstats.endpoints import EndpointResult, derive_endpoint
-from pmsstats.errors import ConvergenceError, DesignError, SchemaError, first_ids, nearest
+from pmsstats.errors import ConvergenceError, DesignError, first_ids
 from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.models.slopes_result import SlopesResult
 from pmsstats.models.survival import KMResult, KMSpec, fit_km
 from pmsstats.provenance import build_manifest
 from pmsstats.results import Exclusion, Result, exclude, to_plain
 from pmsstats.study.flow import trace_flow
+from pmsstats.study.questions import check_questions
 from pmsstats.study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def run_study(
     *,
     data_dir: Path | None = None,
     seed: int | None = None,
+    command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> StudyResult:
     """Run the main job: cohort, endpoint, trajectories, association.
@@ -166,6 +168,8 @@ def run_study(
         Folder that table paths are relative to; that of the study file by default.
     seed : int, optional
         Seed that the tables were generated from, where they are synthetic; for the manifest.
+    command : sequence of str
+        The command line that asked, for the manifest; empty for a call from Python.
     progress : callable, optional
         Called with each of :data:`STEPS` as it begins.
 
@@ -194,13 +198,7 @@ def run_study(
     tell(STEPS[2])
     endpoint = derive_endpoint(cohort, analysis.outcome)
     tell(STEPS[3])
-    trajectory = fit_lmm(
-        _trajectory_data(cohort, spec),
-        _trajectory_spec(cohort, spec),
-        engine=analysis.engine,
-        dictionary=cohort.dictionary,
-        origin=cohort.origin,
-    )
+    trajectory = _fit_trajectory(cohort, spec)
     slopes = trajectory.slopes(by=analysis.group)
     tell(STEPS[4])
     progression = _progression_by_group(cohort, endpoint, spec)
@@ -229,7 +227,7 @@ def run_study(
         association=association,
         not_estimable=tuple(not_estimable),
         manifest=build_manifest(
-            command=["pmsstats", "report", spec.source],
+            command=command,
             spec=spec.to_dict(),
             origin=cohort.origin,
             sources=cohort.sources,
@@ -264,32 +262,12 @@ def _recorded(section: str, not_estimable: list[tuple[str, str]]) -> Iterator[No
 
 
 def _analysed_cohort(cohort: Cohort, spec: StudySpec) -> Cohort:
-    """Check the names in the questions against the tables, and keep the asked-for groups."""
+    """Check the questions against the tables, and keep the asked-for groups."""
+    check_questions(cohort, spec)
     analysis = spec.analysis
-    cohort.measure(analysis.measure)
-    subjects = cohort.subjects
-    for role, name in [
-        ("group", analysis.group),
-        *(("covariates", c) for c in analysis.covariates),
-    ]:
-        if name is not None and name not in subjects.columns:
-            raise SchemaError(
-                f"`{role}` of [analysis] in {spec.source} names {name!r}, which is no column of "
-                f"the subjects table.{nearest(name, subjects.columns)} It has: "
-                f"{', '.join(map(str, subjects.columns))}."
-            )
-    if analysis.group is None:
+    if analysis.group is None or not analysis.groups:
         return cohort
-    found = [str(v) for v in subjects[analysis.group].dropna().unique()]
-    unknown = [g for g in analysis.groups if g not in found]
-    if unknown:
-        raise SchemaError(
-            f"`groups` of [analysis] in {spec.source} names {unknown[0]!r}, but {analysis.group!r} "
-            f"has: {', '.join(sorted(found))}.{nearest(unknown[0], found)}"
-        )
-    return (
-        cohort.select(where={analysis.group: list(analysis.groups)}) if analysis.groups else cohort
-    )
+    return cohort.select(where={analysis.group: list(analysis.groups)})
 
 
 def _group_values(cohort: Cohort, spec: StudySpec) -> pd.DataFrame:
@@ -302,6 +280,29 @@ def _group_values(cohort: Cohort, spec: StudySpec) -> pd.DataFrame:
             frame[analysis.group].astype(str), categories=list(analysis.groups), ordered=True
         )
     return frame
+
+
+def _fit_trajectory(cohort: Cohort, spec: StudySpec) -> LMMResult:
+    """Fit the mixed model of the measure; say how to ask for less where the data are too few."""
+    data = _trajectory_data(cohort, spec)
+    analysis = spec.analysis
+    try:
+        return fit_lmm(
+            data,
+            _trajectory_spec(cohort, spec),
+            engine=analysis.engine,
+            dictionary=cohort.dictionary,
+            origin=cohort.origin,
+        )
+    except DesignError as exc:
+        measured = data.dropna(subset=[analysis.measure])
+        few = len(measured) <= 2 * measured["subject_id"].nunique()
+        if not few or analysis.random == "intercept":
+            raise
+        raise DesignError(
+            f"{exc} With two visits per subject, write in {spec.source}: [analysis] "
+            'random = "intercept".'
+        ) from exc
 
 
 def _trajectory_data(cohort: Cohort, spec: StudySpec) -> pd.DataFrame:
@@ -326,7 +327,7 @@ def _trajectory_spec(cohort: Cohort, spec: StudySpec) -> LMMSpec:
     else:
         time = f"year * {group}" if group else "year"
         formula = f"`{analysis.measure}` ~ " + " + ".join([time, *covariates])
-        random = "(year | subject_id)"
+        random = "(year | subject_id)" if analysis.random == "slope" else "(1 | subject_id)"
     return LMMSpec.from_formula(f"{formula} + {random}", conf_level=analysis.conf_level)
 
 

@@ -26,6 +26,7 @@ from pmsstats.results import to_plain
 __all__ = ["AnalysisSpec", "StudySpec", "read_study"]
 
 Engine = Literal["statsmodels", "lme4"]
+Random = Literal["slope", "intercept"]
 Outcome = ProgressionRule | RecordedEventRule | ExitEventRule
 STUDY_KEYS = ("title", "acknowledgement", "analysis", *MAPPING_KEYS)
 
@@ -48,6 +49,10 @@ class AnalysisSpec:
         Subject columns to adjust for.
     engine : {"statsmodels", "lme4"}
         Which program fits the mixed model.
+    random : {"slope", "intercept"}, default "slope"
+        Whether subjects differ in level and rate of change, or (for two visits per subject, which
+        cannot tell a rate from noise) in level only. Then there are no individual slopes, and no
+        two-stage association.
     slope_visits : {"all", "until_event"}, default "all"
         Which measurements the individual slopes of the two-stage association use.
     conf_level : float, default 0.95
@@ -65,6 +70,7 @@ class AnalysisSpec:
     groups: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
     engine: Engine = "statsmodels"
+    random: Random = "slope"
     slope_visits: SlopeVisits = "all"
     conf_level: float = 0.95
 
@@ -144,6 +150,7 @@ class _AnalysisShape:
     groups: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
     engine: Engine = "statsmodels"
+    random: Random = "slope"
     slope_visits: SlopeVisits = "all"
     conf_level: float = 0.95
 
@@ -211,9 +218,22 @@ def _load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as exc:
-        raise SchemaError(f"{path.name} is not valid TOML: {exc}. Text needs quotes.") from exc
+        raise SchemaError(
+            f"{path.name} is not valid TOML: {exc}.{_toml_hint(path, str(exc))}"
+        ) from exc
     except UnicodeDecodeError as exc:
         raise SchemaError(f"{path.name} is not UTF-8 text. Save it as UTF-8.") from exc
+
+
+def _toml_hint(path: Path, error: str) -> str:
+    """Guess what went wrong."""
+    if path.suffix.lower() != ".toml":
+        return " If it is a table, name it in a study.toml and give that file."
+    if "Invalid value" in error:
+        return ' Text needs plain quotes, as in title = "My study".'
+    if "verwrite" in error or "twice" in error:
+        return " The same key or [table] stands there twice."
+    return ""
 
 
 def _mapping(content: Mapping[str, Any], path: Path) -> tuple[CohortMapping | None, list[str]]:

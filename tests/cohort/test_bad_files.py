@@ -359,3 +359,37 @@ def test_nobody_relapsed_or_left(table: str, tmp_path: Path) -> None:
     study = STUDY + f'{table} = "{table}.csv"\n'
     cohort = accepted(tmp_path, study, **{table: "subject_id,day,reason\n"})
     assert len(getattr(cohort, table)) == 0
+
+
+def test_a_format_that_fits_no_date_is_told_once(tmp_path: Path) -> None:
+    study = STUDY + '[columns.visits]\ndate = { column = "date", format = "%d/%m/%Y" }\n'
+    visits = "subject_id,date,edss\n001,31.01.2020,4\n001,30.06.2020,4\n002,31.01.2020,5\n"
+    message = refused(tmp_path, study, visits=visits)
+    assert message.startswith("1 problem in visits")
+    assert 'Write format = "%d.%m.%Y"' in message
+    assert "empty_table" not in message  # nothing that only follows from it
+
+
+def test_dates_of_which_none_can_be_read_are_no_empty_table(tmp_path: Path) -> None:
+    visits = "subject_id,date,edss\n001,soon,4\n001,later,4\n002,never,5\n"
+    message = refused(tmp_path, visits=visits)
+    assert "not_a_date: 3 rows of visits [date]" in message
+    assert "empty_table" not in message
+
+
+def test_without_a_time_column_the_ways_to_say_when_are_offered(tmp_path: Path) -> None:
+    visits = "subject_id,Visit date,edss\n001,31.01.2020,4\n002,31.01.2020,5\n"
+    message = refused(tmp_path, visits=visits)
+    assert "no column 'day', 'date' or 'year'" in message
+    assert 'as in date = "Visit date"' in message
+    assert "Columns that look like dates: 'Visit date'." in message
+
+
+def test_a_subject_listed_twice(tmp_path: Path) -> None:
+    message = refused(tmp_path, subjects=SUBJECTS + SUBJECTS.splitlines()[-1] + "\n")
+    assert "listed twice in the subjects table" in message
+
+
+def test_no_full_stop_is_glued_to_a_path(tmp_path: Path) -> None:
+    message = refused(tmp_path, STUDY.replace("visits.csv", "vists.csv"))
+    assert f"There is no file vists.csv in '{tmp_path}'." in message

@@ -428,3 +428,64 @@ def test_pbc2(data_file: Callable[[str], Path]) -> None:
     days = raw.drop_duplicates("id").set_index(raw["id"].drop_duplicates().astype(str))["years"]
     found = cohort.exits.set_index("subject_id")["day"]
     assert (found - days * 365.25).abs().max() <= 0.5  # whole days
+
+
+FOUR = "subject_id,arm,Name,dis dur (y),Full name,smoker\n" + "".join(
+    f"{i},{arm},Person {i},{i},Person {i} Doe,{smoker}\n"
+    for i, arm, smoker in [("1", "a", "no"), ("2", "a", "yes"), ("3", "b", "no"), ("4", "b", "no")]
+)
+FOUR_VISITS = "subject_id,day,edss\n" + "".join(
+    f"{i},0,4\n{i},90,{4 + i / 2}\n" for i in range(1, 5)
+)
+
+
+@pytest.mark.parametrize("section", ["", '[columns.subjects]\narm = "arm"\n'])
+def test_names_of_persons_are_nowhere_shown(section: str, tmp_path: Path) -> None:
+    cohort = read(tmp_path, TABLES + section, subjects=FOUR, visits=FOUR_VISITS)
+    summary = cohort.summary()
+    shown = f"{summary.to_dict()} {summary.display().to_string()} {cohort.issues.to_string()}"
+    assert "Person" not in shown
+    assert ("Name" in cohort.subjects) == (not section)  # a section says which columns are meant
+    assert "smoker" in cohort.subjects
+    named = cohort.issues.loc[cohort.issues["rule"] == "identifying_column", "column"]
+    assert sorted(named) == ["Full name", "Name"]
+
+
+def test_a_column_with_a_name_that_cannot_stay_is_told(tmp_path: Path) -> None:
+    issues = read(tmp_path, TABLES, subjects=FOUR, visits=FOUR_VISITS).issues
+    told = issues[issues["rule"] == "unmapped_column"]
+    assert told["column"].tolist() == ["dis dur (y)"]
+    assert '[columns.subjects], as in dis_dur_y = "dis dur (y)"' in told["message"].iloc[0]
+
+
+def test_values_without_a_label_are_told(tmp_path: Path) -> None:
+    study = TABLES + '[labels.phenotype]\nSP = "SPMS"\n'
+    subjects = "subject_id,phenotype\n1,SP\n2,sp\n3,S.P.\n4,SPMS\n"
+    issues = read(tmp_path, study, subjects=subjects, visits=FOUR_VISITS).issues
+    told = issues.loc[issues["rule"] == "unmapped_label", "message"].tolist()
+    assert told == [
+        "2 values of phenotype are not in [labels.phenotype]: 'sp' (1 row), 'S.P.' (1 row); they "
+        "stay groups of their own."
+    ]
+
+
+def test_converted_values_are_told_as_in_the_file(tmp_path: Path) -> None:
+    visits = UNIT_VISITS.replace("13900", "-999").replace("1e4", "-999")
+    study = UNITS.split("log_volume")[0]
+    with pytest.raises(SchemaError) as caught:
+        read(tmp_path, study, visits=visits)
+    failures = caught.value.failures
+    impossible = failures[failures["rule"] == "impossible_value"]
+    assert impossible["value"].tolist() == [-999.0, -999.0]
+    message = impossible["message"].iloc[0]
+    assert "The file has -999 mm3, which is -0.999 ml." in message
+    assert "missing = [-999] of [tables.visits]" in message
+    assert message in str(caught.value)
+
+
+def test_implausible_values_of_an_accepted_file_are_told_as_in_the_file(tmp_path: Path) -> None:
+    study = UNITS.split("log_volume")[0]
+    issues = read(tmp_path, study, visits=UNIT_VISITS.replace("13900", "40000")).issues
+    told = issues[issues["rule"] == "implausible_value"]
+    assert told["value"].tolist() == [40000.0]
+    assert "The file has 40000 mm3, which is 40 ml." in told["message"].iloc[0]

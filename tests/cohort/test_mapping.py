@@ -123,12 +123,24 @@ WRONG = {
     ),
     "unit of a name that is no measure": (
         {"columns": {"visits": {"thalamus_vol": {"column": "t", "unit": "mm3"}}}},
-        ["'thalamus_vol'", "has no unit", "Did you mean 'thalamus_ml'?"],
+        [
+            "'thalamus_vol'",
+            "unknown measure: declare [measures.thalamus_vol]",
+            "Did you mean 'thalamus_ml'?",
+        ],
     ),
     "day and year": ({"columns": {"visits": {"day": "d", "year": "y"}}}, ["both `day` and `year`"]),
     "blank in our name": (
         {"columns": {"subjects": {"age at onset": "x"}}},
         ["'age at onset' cannot be a column name here", 'age_years = "age at onset"'],
+    ),
+    "format not of strptime": (
+        {"columns": {"visits": {"date": {"column": "D", "format": "DD.MM.YYYY"}}}},
+        ['format = "DD.MM.YYYY"', 'Write format = "%d.%m.%Y"'],
+    ),
+    "format in words": (
+        {"columns": {"visits": {"date": {"column": "D", "format": "dd.dd.yyyy"}}}},
+        ["%d day, %m month, %Y year", "excel, sas, stata"],
     ),
     "format of a number": (
         {"columns": {"visits": {"edss": {"column": "E", "format": "%Y"}}}},

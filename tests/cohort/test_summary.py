@@ -263,3 +263,11 @@ def test_a_plot_of_synthetic_data_says_so() -> None:
     ax = Cohort(SUBJECTS, VISITS, origin="synthetic").summary().plot()
     assert "synthetic" in ax.get_title(loc="right")
     ax.figure.clear()
+
+
+def test_names_are_no_groups() -> None:
+    named = Cohort(SUBJECTS.assign(Name=[f"Person {i}" for i in range(5)]), VISITS)
+    assert "Name" not in set(named.summary().table()["variable"])
+    with pytest.raises(SchemaError, match="looks like names or ids") as caught:
+        named.summary(by="Name")
+    assert "Person" not in str(caught.value)

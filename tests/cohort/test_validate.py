@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import BREAKERS, SIDE_EFFECTS, BrokenTables, Tables, broken_tables, valid_tables
 
-from pmsstats.cohort.coerce import arm_order, phenotype_order
+from pmsstats.cohort.coerce import arm_order, coerce_tables, phenotype_order
 from pmsstats.cohort.cohort import Cohort
 from pmsstats.cohort.issues import ISSUE_COLUMNS, concat_issues, flag_rows, flag_table
 from pmsstats.cohort.rules_values import decimal_slips, guess_unit
-from pmsstats.cohort.schema import Measure, default_dictionary
-from pmsstats.cohort.validate import RULES, describe, tally, validate_cohort
+from pmsstats.cohort.schema import DataDictionary, Measure, default_dictionary
+from pmsstats.cohort.validate import RULES, describe, find_issues, tally, validate_cohort
 from pmsstats.errors import SchemaError
 
 SUBJECTS = pd.DataFrame({"subject_id": ["S1", "S2", "S3"], "arm": ["Placebo", "Active", "Active"]})
@@ -28,6 +28,18 @@ def visits_with(**columns: list) -> pd.DataFrame:
         "edss": [4.0, 4.5, 5.0, 5.5, 6.0, 6.5],
     }
     return pd.DataFrame({**base, **columns})
+
+
+def issues_of(
+    subjects: pd.DataFrame,
+    visits: pd.DataFrame,
+    *others: pd.DataFrame,
+    dictionary: DataDictionary | None = None,
+) -> pd.DataFrame:
+    """Return every issue of raw tables, errors too."""
+    dictionary = default_dictionary() if dictionary is None else dictionary
+    tables, coercion = coerce_tables(subjects, visits, *others, dictionary=dictionary)
+    return find_issues(tables, dictionary=dictionary, prior_issues=[coercion])
 
 
 def rules_of(issues: pd.DataFrame) -> set[str]:
@@ -45,7 +57,7 @@ def rows_of(issues: pd.DataFrame, rule: str) -> list[int]:
 
 @given(tables=valid_tables())
 def test_valid_tables_have_no_issue(tables: Tables) -> None:
-    issues = validate_cohort(*tables.frames())
+    issues = issues_of(*tables.frames())
     assert issues.empty, issues.to_string()
 
 
@@ -54,7 +66,7 @@ def test_valid_tables_have_no_issue(tables: Tables) -> None:
 @given(data=st.data())
 def test_what_is_broken_is_reported_there_and_nowhere_else(name: str, data: st.DataObject) -> None:
     broken: BrokenTables = data.draw(broken_tables(name))
-    issues = validate_cohort(*broken.tables.frames())
+    issues = issues_of(*broken.tables.frames())
     found = issues[issues["rule"] == broken.rule]
     assert rules_of(issues) - SIDE_EFFECTS.get(name, frozenset()) == {broken.rule}
     assert set(found["table"]) == {broken.table}
@@ -68,7 +80,7 @@ def test_row_order_changes_nothing(tables: Tables, name: str, seed: int) -> None
     rng = np.random.default_rng(seed)
     shuffled = [frame.iloc[rng.permutation(len(frame))] for frame in broken.frames()]
     pd.testing.assert_frame_equal(
-        validate_cohort(*shuffled), validate_cohort(*broken.frames()), check_dtype=False
+        issues_of(*shuffled), issues_of(*broken.frames()), check_dtype=False
     )
 
 
@@ -81,8 +93,8 @@ def test_relabelling_subjects_changes_only_the_labels(tables: Tables, name: str,
         for frame in broken.frames()
     ]
     columns = ["rule", "severity", "table", "row", "column"]
-    before = validate_cohort(*broken.frames())[columns]
-    after = validate_cohort(*relabelled)[columns]
+    before = issues_of(*broken.frames())[columns]
+    after = issues_of(*relabelled)[columns]
     pd.testing.assert_frame_equal(after, before)
 
 
@@ -113,9 +125,34 @@ def test_all_problems_are_reported_at_once_with_a_fix_each() -> None:
     assert rows_of(caught.value.failures, "missing_day") == [4]
 
 
+def test_raw_tables_with_errors_are_refused_with_all_that_is_wrong() -> None:
+    visits = visits_with(edss=[4.3, 4.5, 5.0, 5.5, 6.0, 6.5], day=[0, 90, -10, 0, 0, None])
+    with pytest.raises(SchemaError) as caught:
+        validate_cohort(SUBJECTS, visits)
+    failures = caught.value.failures
+    assert rules_of(failures) == {"illegal_value", "missing_day", "screening_visit"}
+    pd.testing.assert_frame_equal(failures, issues_of(SUBJECTS, visits))
+    assert str(caught.value) == describe(failures)
+
+
+def test_raw_tables_without_errors_give_their_warnings() -> None:
+    warned = validate_cohort(SUBJECTS, visits_with(day=[-10, 0, 0, 91, 0, 92]))
+    assert warned[["rule", "severity", "row"]].to_numpy().tolist() == [
+        ["screening_visit", "warning", 0]
+    ]
+    assert validate_cohort(SUBJECTS, visits_with()).empty
+
+
+def test_raw_tables_are_checked_against_the_given_dictionary() -> None:
+    own = default_dictionary().extend(Measure(name="cdr", label="CDR", values=(0, 0.5, 1, 2, 3)))
+    visits = visits_with(cdr=[0, 0.5, 1, 2, 3, 1.5])
+    with pytest.raises(SchemaError, match="illegal_value"):
+        validate_cohort(SUBJECTS, visits, dictionary=own)
+
+
 def test_rows_are_those_of_the_source() -> None:
     visits = visits_with(edss=[4.0, 4.5, 5.0, 4.3, 6.0, 6.5]).set_axis([2, 3, 5, 8, 13, 21])
-    issues = validate_cohort(SUBJECTS, visits)
+    issues = issues_of(SUBJECTS, visits)
     assert rows_of(issues, "illegal_value") == [8]
     assert issues.loc[0, "value"] == 4.3
     assert "row 8" in describe(issues)
@@ -127,9 +164,9 @@ def test_errors_stand_before_warnings_and_whole_tables_before_rows() -> None:
         day=[0, 90, 0, 91, -10, 92],
         thalamus_ml=[14000.0, 13000.0, 12500.0, 14100.0, 13200.0, 13900.0],
     )
-    severity = validate_cohort(SUBJECTS, visits)["severity"].tolist()
+    severity = issues_of(SUBJECTS, visits)["severity"].tolist()
     assert severity == sorted(severity)
-    counts = tally(validate_cohort(SUBJECTS, visits))
+    counts = tally(issues_of(SUBJECTS, visits))
     assert counts["rule"].tolist() == ["unit_suspect", "illegal_value", "screening_visit"]
     assert counts["n_rows"].tolist() == [0, 1, 1]
 
@@ -210,6 +247,12 @@ TABLE_LEVEL = {
     ),
     "one_subject": (SUBJECTS.iloc[:1], visits_with().iloc[:2], "subjects", "subject_id"),
     "one_group": (SUBJECTS.assign(arm="Active"), visits_with(), "subjects", "arm"),
+    "identifying_column": (
+        SUBJECTS.assign(Name=["Jane Doe", "Richard Roe", "Max Muster"]),
+        visits_with(),
+        "subjects",
+        "Name",
+    ),
     "no_measure": (SUBJECTS, visits_with().drop(columns="edss"), "visits", ""),
     "near_measure_name": (
         SUBJECTS,
@@ -231,7 +274,7 @@ TABLE_LEVEL = {
 @pytest.mark.parametrize("rule", TABLE_LEVEL)
 def test_a_problem_of_a_table_is_one_issue(rule: str) -> None:
     subjects, visits, table, column = TABLE_LEVEL[rule]
-    issues = validate_cohort(subjects, visits)
+    issues = issues_of(subjects, visits)
     found = issues[issues["rule"] == rule]
     assert found[["table", "column"]].to_numpy().tolist() == [[table, column]]
     assert found["row"].isna().all()
@@ -242,7 +285,7 @@ def test_a_problem_of_a_table_is_one_issue(rule: str) -> None:
 def test_a_header_only_is_an_empty_table_and_nothing_else(table: str) -> None:
     tables = {"subjects": SUBJECTS, "visits": visits_with()}
     tables[table] = tables[table].iloc[:0]
-    issues = validate_cohort(**tables)
+    issues = issues_of(**tables)
     assert issues[["rule", "table"]].to_numpy().tolist() == [["empty_table", table]]
 
 
@@ -274,7 +317,7 @@ def test_lost_leading_zeros_are_one_problem_and_not_merged() -> None:
 def test_lost_zeros_do_not_hide_a_truly_unknown_subject() -> None:
     subjects, visits, _, _ = TABLE_LEVEL["subject_id_spelling"]
     visits = visits.assign(subject_id=[1, 1, 2, 2, 99, 99])
-    issues = validate_cohort(subjects, visits)
+    issues = issues_of(subjects, visits)
     assert rows_of(issues, "unknown_subject") == [4, 5]
     assert rows_of(issues, "subject_without_visits") == [2]
 
@@ -314,7 +357,7 @@ def test_missing_codes_are_missing(code: object) -> None:
 @pytest.mark.parametrize("text", ["12,4", "1_000", "12 ml", "<5", "true", "2020-01-31", "1 200"])
 def test_other_text_is_no_number_and_is_shown(text: str) -> None:
     visits = visits_with(sdmt=["40", "41", text, "43", "44", "45"])
-    issues = validate_cohort(SUBJECTS, visits)
+    issues = issues_of(SUBJECTS, visits)
     assert issues[["rule", "row", "value"]].to_numpy().tolist() == [["not_a_number", 2, text]]
 
 
@@ -322,7 +365,7 @@ def test_other_text_is_no_number_and_is_shown(text: str) -> None:
 def test_true_and_false_are_numbers_only_for_presence(values: list) -> None:
     present = Cohort(SUBJECTS, visits_with(gd_lesion_presence=values)).visits
     assert present["gd_lesion_presence"].tolist() == [1.0, 0.0] * 3
-    issues = validate_cohort(SUBJECTS, visits_with(sdmt=values))
+    issues = issues_of(SUBJECTS, visits_with(sdmt=values))
     assert rows_of(issues, "not_a_number") == [0, 1, 2, 3, 4, 5]
 
 
@@ -338,7 +381,7 @@ def test_true_and_false_are_numbers_only_for_presence(values: list) -> None:
     ids=["time stamps", "iso", "german", "sas", "durations"],
 )
 def test_dates_in_day_are_one_problem(days: list) -> None:
-    issues = validate_cohort(SUBJECTS, visits_with(day=days))
+    issues = issues_of(SUBJECTS, visits_with(day=days))
     assert issues["rule"].tolist() == ["date_in_day"]
 
 
@@ -352,10 +395,10 @@ def test_whole_days_of_any_type_are_days(days: list) -> None:
 
 def test_arm_in_visits_must_be_the_subjects() -> None:
     arm = ["Placebo", "Placebo", "Active", "Placebo", "Active", "Active"]
-    issues = validate_cohort(SUBJECTS, visits_with(arm=arm))
+    issues = issues_of(SUBJECTS, visits_with(arm=arm))
     assert rows_of(issues, "varying_subject_column") == [2, 3]  # both rows of the mixed subject
     constant = ["Active", "Active", "Active", "Active", "Active", "Active"]
-    issues = validate_cohort(SUBJECTS, visits_with(arm=constant))
+    issues = issues_of(SUBJECTS, visits_with(arm=constant))
     assert rows_of(issues, "varying_subject_column") == [0, 1]  # contradict the subjects table
 
 
@@ -366,7 +409,7 @@ def test_phenotype_may_change_over_time() -> None:
 
 
 def test_a_lost_visit_is_not_also_a_missing_one() -> None:
-    issues = validate_cohort(SUBJECTS, visits_with(day=["?", "?", "?", 91, 0, 92]))
+    issues = issues_of(SUBJECTS, visits_with(day=["?", "?", "?", 91, 0, 92]))
     assert rules_of(issues) == {"not_a_number"}
 
 
@@ -415,7 +458,7 @@ def test_units_that_are_not_suspect(values: list, measure: Measure) -> None:
 
 def test_a_wrong_unit_is_told_once_and_hides_no_other_problem() -> None:
     visits = visits_with(thalamus_ml=[14100, -14000, 13300, 13200, 12700, 2600])
-    issues = validate_cohort(SUBJECTS, visits)
+    issues = issues_of(SUBJECTS, visits)
     assert "looks like mm3 instead of ml (factor 1000)" in issues.loc[0, "message"]
     assert rows_of(issues, "impossible_value") == [1]
     assert rows_of(issues, "implausible_value") == [5]  # 2.6 ml is little, in any unit
@@ -462,7 +505,7 @@ def _slips_by_hand(own: np.ndarray, value: float) -> bool:
 
 def test_impossible_and_implausible_are_different_things() -> None:
     fa = [0.4, 0.41, 0.05, 1.2, -0.1, 0.42]
-    issues = validate_cohort(SUBJECTS, visits_with(nawm_fa=fa))
+    issues = issues_of(SUBJECTS, visits_with(nawm_fa=fa))
     assert rows_of(issues, "impossible_value") == [3, 4]
     assert rows_of(issues, "implausible_value") == [2]
 
@@ -470,9 +513,9 @@ def test_impossible_and_implausible_are_different_things() -> None:
 def test_own_measures_have_own_ranges() -> None:
     own = Measure(name="cdr", label="CDR", values=(0, 0.5, 1, 2, 3))
     visits = visits_with(cdr=[0, 0.5, 1, 2, 3, 1.5])
-    issues = validate_cohort(SUBJECTS, visits, dictionary=default_dictionary().extend(own))
+    issues = issues_of(SUBJECTS, visits, dictionary=default_dictionary().extend(own))
     assert rows_of(issues, "illegal_value") == [5]
-    assert validate_cohort(SUBJECTS, visits).empty  # a column that is no measure is a covariate
+    assert issues_of(SUBJECTS, visits).empty  # a column that is no measure is a covariate
 
 
 # --- order of labels ----------------------------------------------------------------------------

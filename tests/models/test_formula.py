@@ -204,6 +204,10 @@ UNPARSABLE = [
     "y ~ x | g", "y ~ (| g)", "y ~ (x |)", "y ~ (1 | g | h)", "y ~ (1 | g + h)", "y ~ (1 | a/b)",
     "y ~ ((1 | g))", "y ~ x:(1 | g)", "y ~ (1 | g):x", "y ~ x - (1 | g)", "y ~ 0", "y ~ (0 | g)",
     "y ~ 2", "y ~ 2*x", "y ~ x**0", "y ~ x**9", "y ~ x**-1", "y ~ x**2.5", "y ~ x**z", "y ~ 1e3",
+    "y ~ x ** 2 ** 2", "y ~ x^2^2", "y ~ x^1**1", "y ~ (a + b)**2^2", "y ~ (x ** 2 ** 2 | g)",
+    "y ~ a * * b", "y ~ a * * 2", "y ~ a *\n* b", "y ~ a * *b", "y ~ (a * * b | g)",
+    "y ~ x**`2`", "y ~ x**\u00b2", "y ~ x**02", "y ~ x**(2)",
+    "y ~ log(`a`x)", "y ~ log(x`a`)", "y ~ log(`a``b`)",
     "y ~ .", "y ~ a %in% b", "y ~ a in b", "y ~ a == b", "y ~ x[0]", "y ~ \x00", "y ~ a\\b",
 ]  # fmt: skip
 
@@ -380,6 +384,74 @@ def test_any_text_parses_or_is_refused(text):
 def test_any_text_of_formula_characters_parses_or_is_refused(text):
     with contextlib.suppress(FormulaError):  # and no other error
         parse_formula(f"y ~ {text}")
+
+
+PIECES = ["x", "y", "g", "0", "1", "2", "3", "`2`", "**", "^", "*", "+", "-", "/", ":", "(", ")"]
+
+
+@given(st.lists(st.sampled_from([*PIECES, "|", "||", "{x**2}", "log(x)"]), max_size=9))
+def test_any_row_of_formula_pieces_parses_or_is_refused(pieces):
+    with contextlib.suppress(FormulaError):  # and no other error
+        parse_formula(f"y ~ {' '.join(pieces)}")
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("y ~ x ** 2 ** 2", r"one whole number as its exponent, got 2 \*\*"),
+        ("y ~ a * * b", r"\* twice in a row"),
+        ("y ~ x**`2`", r"whole number from 1 to 5, got '`2`'"),
+        ("y ~ log(`a`x)", "'`a`' runs into"),
+    ],
+)
+def test_refusal_of_an_operator_out_of_place_says_why(formula, message):
+    with pytest.raises(FormulaError, match=message):
+        parse_formula(formula)
+
+
+def test_power_of_a_power_in_brackets_is_a_power():
+    assert formula_variables("((a + b)**2)**2") == ("a", "b")
+
+
+INNER_NAMES = [
+    "pmsstats_quoted_0_", "pmsstatsx_quoted_0_", "pmsstats_column_0_", "pmsstats_column_1_",
+    "pmsstats_factor_0_",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INNER_NAMES)
+@pytest.mark.parametrize("rhs", ["{{`my column` - {0}}}", "{{{0} * 0 + `my column` - {0}}}"])
+def test_columns_named_like_inner_names_are_themselves_in_fragments(visits, name, rhs):
+    data = visits.assign(**{name: np.arange(24.0)})
+    matrix, spec = design_matrices(f"0 + {rhs.format(name)}", data)
+    expected = data["my column"] - data[name]
+    np.testing.assert_allclose(matrix.iloc[:, 0], expected, rtol=EXACT, atol=EXACT)
+    np.testing.assert_allclose(spec.matrix(data), matrix, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("name", INNER_NAMES)
+def test_columns_named_like_inner_names_keep_their_names(visits, name):
+    data = visits.assign(**{name: np.arange(1.0, 25.0)})
+    rhs = f"0 + year + {name} + log({name}) + log(`my column`)"
+    matrix, spec = design_matrices(rhs, data)
+    columns = ["year", name, f"log({name})", "log(`my column`)"]
+    assert list(matrix.columns) == columns == list(spec.matrix(data).columns)
+    np.testing.assert_allclose(matrix[f"log({name})"], np.log(data[name]), rtol=EXACT)
+
+
+def test_inner_names_in_other_letters_are_not_taken_for_a_quoted_column(visits):
+    # Python reads full-width letters in identifiers as plain ones.
+    data = visits.assign(pmsstats_quoted_0_=1.0)
+    with contextlib.suppress(FormulaError):
+        matrix, _ = design_matrices("0 + {`my column` * 0 + \uff50msstats_quoted_0_}", data)
+        assert (matrix.iloc[:, 0] == 1.0).all()
+
+
+@pytest.mark.parametrize("name", INNER_NAMES)
+def test_reference_level_may_be_named_like_an_inner_name(visits, name):
+    data = visits.assign(sex=np.where(visits["sex"] == "M", name, "other"))
+    matrix, _ = design_matrices(f"year + C(sex, contr.treatment('{name}'))", data)
+    assert matrix.columns[-1] == f"C(sex, contr.treatment('{name}'))[T.other]"
 
 
 @pytest.mark.parametrize(

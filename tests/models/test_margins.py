@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -16,6 +17,7 @@ from scipy import stats
 from pmsstats.cohort.schema import DataDictionary, Measure
 from pmsstats.errors import DesignError
 from pmsstats.models import LMMResult, estimate_slopes, fit_lmm
+from pmsstats.models.backends import Satterthwaite
 from pmsstats.models.margins import DAYS_PER_YEAR
 
 ROUNDING = 1e-8  # relative: the same numbers by other arithmetic
@@ -195,6 +197,107 @@ def test_numeric_groups_and_factors_of_numbers_are_told_apart():
     assert steps[0] == pytest.approx(steps[1], rel=1e-6)
     assert linear.table()["n_subjects"].tolist() == arms.table()["n_subjects"].tolist()
     np.testing.assert_allclose(factor.table()["estimate"], arms.table()["estimate"], rtol=1e-6)
+
+
+# --- degrees of freedom of the percentage -----------------------------------------------------
+
+
+@cache
+def fit_near_zero() -> LMMResult:
+    """Fit with baseline means so near to zero that their error weighs in the percentage."""
+    data = trial().assign(thalamus_ml=lambda f: f["thalamus_ml"] - 12)
+    return fit_lmm(data, "thalamus_ml ~ year * arm + sex + age_years + (year | subject_id)")
+
+
+def with_degrees_of_freedom(fit: LMMResult) -> LMMResult:
+    """Add what an engine with degrees of freedom gives: few for means, many for slopes."""
+    names = fit.table()["term"].tolist()
+    is_slope = np.array([name.startswith("year") for name in names])
+    between = np.where(np.outer(is_slope, is_slope), 0.0, fit.covariance)
+    parts = np.stack([between, fit.covariance])
+    spread = np.array([[0.9, 0.01], [0.01, 0.03]])
+    made = Satterthwaite(jacobian=parts, parameter_covariance=spread)
+    return dataclasses.replace(fit, satterthwaite=made)
+
+
+def share_of_baseline(fit: LMMResult, group: str, beta: np.ndarray) -> float:
+    """Return 100 * slope / baseline mean of an arm, from named coefficients."""
+    b = dict(zip(fit.table()["term"], beta, strict=True))
+    slope = b["year"] + b.get(f"year:arm[T.{group}]", 0)
+    age = fit.data["age_years"].mean()
+    start = b["Intercept"] + b.get(f"arm[T.{group}]", 0) + b["sex[T.M]"] / 2
+    return 100 * slope / (start + age * b["age_years"])
+
+
+def interval_by_differences(fit: LMMResult, quantity) -> tuple[np.ndarray, float]:
+    """Return the interval of a function of the fixed effects, and its degrees of freedom.
+
+    Satterthwaite's ``2 v^2 / var(v)``: all derivatives are differences, term by term.
+    """
+    beta = fit.table()["estimate"].to_numpy()
+    step = 1e-5
+    ends = [(beta + step * e, beta - step * e) for e in np.eye(len(beta))]
+    gradient = np.array([(quantity(up) - quantity(down)) / (2 * step) for up, down in ends])
+
+    def variance(theta: np.ndarray) -> float:
+        moved = fit.covariance + sum(
+            t * part for t, part in zip(theta, fit.satterthwaite.jacobian, strict=True)
+        )
+        return float(gradient @ moved @ gradient)
+
+    moves = step * np.eye(len(fit.satterthwaite.jacobian))
+    change = np.array([(variance(m) - variance(-m)) / (2 * step) for m in moves])
+    v = variance(np.zeros(len(moves)))
+    df = 2 * v**2 / float(change @ fit.satterthwaite.parameter_covariance @ change)
+    half = stats.t.ppf(0.975, df) * np.sqrt(v)
+    return np.array([quantity(beta) - half, quantity(beta) + half]), df
+
+
+def test_interval_of_the_percentage_has_its_own_degrees_of_freedom():
+    fit = with_degrees_of_freedom(fit_near_zero())
+    table = fit.slopes("arm").table().set_index("term")
+    for group, row in table.iterrows():
+        expected, df = interval_by_differences(
+            fit, lambda beta, group=group: share_of_baseline(fit, group, beta)
+        )
+        found = row[["percent_conf_low", "percent_conf_high"]].astype(float)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        assert abs(df / row["df"] - 1) > 0.01  # otherwise this test could not tell them apart
+
+
+def test_interval_of_the_percentage_difference_has_its_own_degrees_of_freedom():
+    fit = with_degrees_of_freedom(fit_near_zero())
+    differences = fit.slopes("arm").differences().set_index("term")
+    for group in ("low", "high"):
+        expected, df = interval_by_differences(
+            fit,
+            lambda beta, group=group: (
+                share_of_baseline(fit, group, beta) - share_of_baseline(fit, "placebo", beta)
+            ),
+        )
+        row = differences.loc[f"{group} - placebo"]
+        found = row[["percent_conf_low", "percent_conf_high"]].astype(float)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        assert abs(df / row["df"] - 1) > 0.01
+
+
+def test_degrees_of_freedom_in_the_table_are_the_slope_s():
+    fit = with_degrees_of_freedom(fit_near_zero())
+    coefficients = fit.estimate(fit.table()["term"].tolist(), np.eye(len(fit.table())))
+    expected = coefficients.set_index("term").loc["year", "df"]
+    found = fit.slopes("arm").table().set_index("term").loc["placebo", "df"]
+    assert found == pytest.approx(expected, rel=ROUNDING)
+
+
+@pytest.mark.filterwarnings("error")
+def test_percentage_without_a_baseline_leaves_the_others_their_degrees_of_freedom():
+    data = trial()
+    data = data[(data["arm"] != "high") | (data["year"] == 0)]
+    fit = fit_lmm(data, "thalamus_ml ~ year * arm + sex + age_years + (1 | subject_id)")
+    table = with_degrees_of_freedom(fit).slopes("arm").table().set_index("term")
+    columns = ["percent_estimate", "percent_std_error", "percent_conf_low", "percent_conf_high"]
+    assert table.loc["high", columns].isna().all()
+    assert table.loc[["placebo", "low"], columns].notna().all(axis=None)
 
 
 # --- what the model does not tell apart, or does not make straight ----------------------------

@@ -60,12 +60,14 @@ class FakeModelSpec:
 class FakeAssociationSpec:
     slope_visits: str = "until_event"
     covariates: tuple[str, ...] = ("age_years",)
+    strata: tuple[str, ...] = ()
+    slope_model: str = "common"
 
     def adjustment(self) -> str:
         return " + ".join(f"`{c}`" for c in self.covariates)
 
     def strata_columns(self) -> tuple[str, ...]:
-        return ()
+        return self.strata
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

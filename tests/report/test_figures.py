@@ -48,6 +48,14 @@ def test_every_group_is_drawn_in_its_colour(n_groups):
         assert used == list(range(1, min(n_groups, 7) + 1))
 
 
+@pytest.mark.parametrize(("n_groups", "n_rows"), [(4, 2), (5, 2), (7, 3)])
+def test_panels_fill_their_rows(n_groups, n_rows):
+    data, fitted = trajectories(n_groups)
+    figure = trajectory_figure(data, fitted, y_label="Volume (ml)", scale_steps=(), **WORDS)
+    box = figure.wide.split('viewBox="')[1].split('"')[0].split()
+    assert float(box[3]) / 72 == pytest.approx(0.5 + 2.05 * n_rows, abs=0.1)
+
+
 def heights(name_length: int, n_groups: int) -> tuple[float, float]:
     """Return the height of the page's and the phone's figure, over their width."""
     levels = [f"{i}" * name_length for i in range(n_groups)]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 from report.fake_study import make_study
 
+from pmsstats.association.spec import AssociationSpec
+from pmsstats.report import tables
+from pmsstats.report.methods import adjustment_words, optimum_words
 from pmsstats.report.sections import build_sections, flow_stages, key_facts
+from pmsstats.results import FitLog
 
 COLUMNS = ["stage", "unit", "n_in", "n_excluded", "reason", "n_out"]
 
@@ -54,3 +60,64 @@ def test_a_group_keeps_its_colour_across_figures():
     section = {s.id: s for s in build_sections(study)}["progression"]
     assert "--series-2" in section.content["figure"].wide
     assert "--series-1," not in section.content["figure"].wide
+
+
+LOG = FitLog(engine="statsmodels", optimiser="bfgs", converged=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "attempts", "reml", "expected"),
+    [
+        ("", (), True, ""),
+        (
+            "log-likelihood could rise by 1e-14",
+            ("bfgs",),
+            True,
+            "and needed no further step",
+        ),
+        (
+            "log-likelihood could rise by 1e-14; added 2.3e-02 after it stopped",
+            ("bfgs", "lbfgs"),
+            False,
+            "and finished there, by steps that added 2.3e-02 to the log-likelihood after",
+        ),
+    ],
+)
+def test_methods_tell_who_finished_the_climb(message, attempts, reml, expected):
+    log = dataclasses.replace(LOG, message=message, attempts=attempts)
+    words = optimum_words(log, reml=reml)
+    assert expected in words
+    assert bool(words) is bool(message)
+    assert ("the restricted likelihood" in words) is (reml and bool(message))
+    assert ("of 2 attempts the best was kept" in words) is (len(attempts) == 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "group", "expected"),
+    [
+        ({}, None, ""),
+        ({}, "arm", "not adjusted for arm"),
+        ({"covariates": ("arm", "age")}, "arm", "adjusted for arm + age"),
+        ({"covariates": "np.log(age) + C(arm)"}, "arm", "adjusted for np.log(age) + C(arm)"),
+        (
+            {"covariates": "arm_2"},
+            "arm",
+            "adjusted for arm_2, not adjusted for arm",
+        ),
+        (
+            {"covariates": ("age",), "strata": ("arm",)},
+            "arm",
+            "adjusted for age, stratified by arm (each group has its own baseline hazard)",
+        ),
+    ],
+)
+def test_what_the_group_is_to_the_hazard_is_said(options, group, expected):
+    assert adjustment_words(AssociationSpec(measure="edss", **options), group) == expected
+
+
+def test_a_table_of_many_numbers_gets_more_room():
+    few, many = (
+        tables.ReportTable(caption="", columns=tuple("abcdef"[:n]), rows=()) for n in (5, 6)
+    )
+    assert (few.is_broad, many.is_broad) == (False, True)
+    assert not dataclasses.replace(many, text_columns=(1,)).is_broad

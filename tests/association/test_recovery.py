@@ -1,0 +1,93 @@
+"""Recovery of a known truth, on cohorts of the generator, which shares no code with estimators.
+
+The oracle of an association is the Cox model on the *true* slopes, which only an evaluation may
+see: 12-week confirmed progression counts rater noise too, so its log hazard ratio is not quite the
+one that the generator was given for lasting steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from lifelines import CoxPHFitter
+
+from pmsstats.association import associate
+from pmsstats.endpoints import derive_progression
+from pmsstats.models.lmm import fit_lmm
+from synthetic import generate_cohort
+
+N_SUBJECTS = 3000
+MCSE = 4.0  # estimates may lie this many standard errors from the truth
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pmsstats.errors.EvidenceUncheckedWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return generate_cohort("progressive", seed=1, n_subjects=N_SUBJECTS)
+
+
+@pytest.fixture(scope="module")
+def endpoint(cohort):
+    return derive_progression(cohort, "cdp12")
+
+
+@pytest.fixture(scope="module")
+def oracle(cohort, endpoint):
+    """Log hazard ratio per SD faster true decline, and its standard error."""
+    slopes = cohort.truth.subjects[["subject_id", "thalamus_ml_slope"]]
+    data = endpoint.table()[["subject_id", "duration", "event"]].merge(slopes, on="subject_id")
+    data = data[data["duration"] > 0].drop(columns="subject_id")
+    data["thalamus_ml_slope"] /= -data["thalamus_ml_slope"].std()
+    fitted = CoxPHFitter().fit(data, "duration", "event").summary.loc["thalamus_ml_slope"]
+    return fitted["coef"], fitted["se(coef)"]
+
+
+def test_two_stage_on_all_visits_finds_the_association_of_true_slopes(cohort, endpoint, oracle):
+    result = associate(cohort, "thalamus_ml", endpoint, methods=("two_stage",))
+    row = result.table().iloc[0]
+    truth, error = oracle
+    assert truth > 10 * error
+    assert abs(row["estimate"] - truth) < MCSE * np.hypot(row["std_error"], error)
+    # The two are fitted to the same events, so most of their error is shared: hold them closer.
+    assert abs(row["estimate"] - truth) < 0.15 * truth
+
+
+def test_its_sd_is_that_of_the_true_slopes(cohort, endpoint):
+    result = associate(cohort, "thalamus_ml", endpoint, methods=("two_stage",))
+    at_risk = cohort.truth.subjects["subject_id"].isin(endpoint.table()["subject_id"])
+    true_sd = cohort.truth.subjects.loc[at_risk, "thalamus_ml_slope"].std()
+    mcse = true_sd / np.sqrt(2 * at_risk.sum())
+    # Half of the visits' noise is in the estimate: its error is about twice that of a sample SD.
+    assert abs(result.table()["sd"].iloc[0] - true_sd) < 2 * MCSE * mcse
+
+
+def test_two_stage_up_to_the_event_is_attenuated(cohort, endpoint, oracle):
+    result = associate(
+        cohort, "thalamus_ml", endpoint, methods=("two_stage",), slope_visits="until_event"
+    )
+    assert 0 < result.table()["estimate"].iloc[0] < 0.7 * oracle[0]
+
+
+def test_mean_slopes_by_phenotype_are_recovered(cohort):
+    data = cohort.visits.merge(cohort.subjects[["subject_id", "phenotype"]], on="subject_id")
+    fit = fit_lmm(data, "thalamus_ml ~ year * phenotype + (year | subject_id)")
+    found = fit.slopes(by="phenotype").table().set_index("term")
+    truth = cohort.truth.parameters["measures"]["thalamus_ml"]["slope_mean"]
+    assert len(truth) == 4
+    for phenotype, slope in truth.items():
+        row = found.loc[phenotype]
+        assert abs(row["estimate"] - slope) < MCSE * row["std_error"]
+
+
+def test_confirmed_progression_follows_true_steps(cohort, endpoint):
+    events = endpoint.table().merge(
+        cohort.truth.subjects[["subject_id", "first_step_year"]], on="subject_id"
+    )
+    never = events["first_step_year"].isna()
+    seen_late = events["event"] & (events["first_step_year"] * 365.25 - 100 < events["duration"])
+    assert never.sum() > 1000
+    assert events.loc[never, "event"].mean() < 0.10  # rater noise only
+    assert seen_late.sum() / (events["event"] & ~never).sum() > 0.75
