@@ -139,3 +139,12 @@ def test_wheel_holds_nothing_else(wheel: list[str]) -> None:
     assert tops - {"pmsstats", "synthetic"} == {
         top for top in tops if re.fullmatch(r"pmsstats-[\d.]+\.dist-info", top)
     }
+
+
+def test_pictures_and_paths_of_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    files = re.findall(r"`((?:tests|notebooks|pmsstats)/[\w./]+)`", text)
+    assert pictures
+    assert files
+    assert [name for name in (*pictures, *files) if not (ROOT / name).exists()] == []
