@@ -297,7 +297,7 @@ def test_a_foreign_manifest_is_not_overwritten(invoke, study, tmp_path):
 
 
 def test_two_scans_per_subject_are_told_what_to_ask(invoke, study):
-    subjects, visits = tables()
+    _, visits = tables()
     visits.assign(thalamus_ml=visits["thalamus_ml"].where(visits["day"].isin([0, 728]))).to_csv(
         study.parent / "visits.csv", index=False
     )

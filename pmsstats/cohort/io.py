@@ -55,8 +55,9 @@ def read_cohort(path: str | Path | CohortMapping, *, data_dir: str | Path | None
     -----
     ``day`` counts from the subject's ``baseline_date``, if the subjects table maps one, else from
     the first dated visit. Subject columns that are in the visits' file must not vary within a
-    subject, unless their mapping says which value to `take`. Visits without a value of any
-    measure are left out and counted.
+    subject, unless their mapping says which value to `take`. With a section [columns.subjects],
+    columns of a subjects file that are not mapped and look like names or ids are not read.
+    Visits without a value of any measure are left out and counted.
     """
     mapping = find_mapping(path)
     opened = open_tables(mapping, Path(data_dir) if data_dir is not None else mapping.folder)

@@ -24,8 +24,8 @@ __all__ = [
 SCREENING_DAYS = 90
 """A visit at most so long before baseline is taken for screening; an earlier one is refused."""
 
-BASELINE_DAYS = 7
-"""A baseline visit lies from the start of screening to at most so long after day 0."""
+BASELINE_DAYS = 0
+"""A baseline visit lies from the start of screening to day 0 and at most so long after it."""
 
 SHOWN_COLUMNS = ("arm", "phenotype", "sex", "site_id")
 """Text columns of subjects whose values are groups, and may be shown however few subjects."""
@@ -521,7 +521,7 @@ TABLE_RULES: tuple[Rule, ...] = (
         name="no_baseline_visit",
         severity="warning",
         fix="Check that day 0 is baseline for these subjects; they have no baseline value in "
-        "Table 1, and what an endpoint takes for baseline its own rule says.",
+        "Table 1 and are not at risk for endpoints, unless a rule has `baseline_window_days`.",
         check=_check_no_baseline_visit,
     ),
     Rule(

@@ -12,7 +12,6 @@ from pmsstats.cohort.columns import unit_factor
 from pmsstats.cohort.convert import Part
 from pmsstats.cohort.mapping import target_unit
 from pmsstats.cohort.schema import DataDictionary
-from pmsstats.results import format_number
 
 __all__ = ["SourceUnit", "source_units", "tell_source_values"]
 
@@ -129,5 +128,5 @@ def _tell(
     if unit is None or not isinstance(value, int | float) or pd.isna(value):
         return value, message
     theirs = float(f"{value / unit.factor:.{_DIGITS}g}")
-    shown = f"{theirs:.6g} {unit.theirs}, which is {format_number(value)} {unit.ours}"
+    shown = f"{theirs:.6g} {unit.theirs}, which is {value:.6g} {unit.ours}"
     return theirs, f"{message} The file has {shown}."

@@ -181,9 +181,9 @@ def summarise_cohort(cohort: Cohort, by: str | None = None) -> CohortSummary:
     Subject columns of text that differ between most subjects look like names or ids and are left
     out, see :func:`pmsstats.cohort.rules_tables.identifying_columns`.
 
-    The baseline value of a measure is the one nearest to day 0, from 90 days before to 7 days
-    after, of the earlier visit where two are as near; each measure has its own, so that a scan at
-    screening and a score on day 0 both count. Who has none there is counted as missing. Measures
+    The baseline value of a measure is the last one on day 0 or in the 90 days before, as for the
+    endpoints; each measure has its own, so that a scan at screening and a score on day 0 both
+    count. Who has none there is counted as missing. Measures
     that are change from baseline have no baseline value. Quartiles interpolate linearly (type 7 of
     Hyndman and Fan). Percentages are of those with a value. Follow-up is from day 0 to the last
     visit.
@@ -324,8 +324,8 @@ def baseline_values(visits: pd.DataFrame, measure: str) -> pd.Series:
     Returns
     -------
     pandas.Series
-        Indexed by subject: the value nearest to day 0 from 90 days before to 7 days after, of the
-        earlier visit where two are as near. Subjects without one are not in it.
+        Indexed by subject: the last value on day 0 or in the 90 days before. Subjects without one
+        are not in it.
     """
     day = visits["day"]
     around = visits.loc[

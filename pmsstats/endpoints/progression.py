@@ -20,7 +20,12 @@ from pmsstats.endpoints.confirmation import (
 from pmsstats.endpoints.presets import progression_rule
 from pmsstats.endpoints.rule import ProgressionRule
 from pmsstats.endpoints.thresholds import is_reached
-from pmsstats.endpoints.time_to_event import EndpointResult, endpoint_result, left_out
+from pmsstats.endpoints.time_to_event import (
+    UNCONFIRMED,
+    EndpointResult,
+    endpoint_result,
+    left_out,
+)
 from pmsstats.results import Exclusion, exclude
 
 __all__ = ["derive_progression"]
@@ -28,7 +33,6 @@ __all__ = ["derive_progression"]
 IntArray = NDArray[np.int64]
 
 NO_EVENT = "no event up to the last visit"
-UNCONFIRMED = "change at the last visit not confirmed"
 """What ``censor_reason`` can say; why the subject left is in ``exit_reason``."""
 
 

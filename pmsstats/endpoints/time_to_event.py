@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENT_COLUMNS",
+    "UNCONFIRMED",
     "EndpointResult",
     "EndpointRule",
     "endpoint_result",
     "left_out",
     "nobody_at_risk",
 ]
+
+UNCONFIRMED = "change at the last visit not confirmed"
+"""Why a subject is censored whose last visit shows a change that none could confirm."""
 
 EVENT_COLUMNS = (
     "subject_id", "duration", "event", "day_baseline", "baseline_value", "day_onset",
@@ -99,7 +103,9 @@ class EndpointResult(Result):
         years = format_number(self.subject_years, 3)
         left_out = sum(e.n for e in self.exclusions if e.unit == "subject")
         where = "In synthetic data, " if self.origin == "synthetic" else ""
-        rest = f"; {left_out} more could not be assessed" if left_out else ""
+        waiting = int((self.events["censor_reason"] == UNCONFIRMED).sum())
+        rest = f"; {waiting} more changed at their last visit, unconfirmed" if waiting else ""
+        rest += f"; {left_out} could not be assessed" if left_out else ""
         return (
             f"{where}{self.n_events} of {self.n_subjects} {who} ({share}) reached {self.label} "
             f"over {years} subject-years (definition: {self.rule.name}){rest}."

@@ -462,11 +462,11 @@ def test_values_without_a_label_are_told(tmp_path: Path) -> None:
     study = TABLES + '[labels.phenotype]\nSP = "SPMS"\n'
     subjects = "subject_id,phenotype\n1,SP\n2,sp\n3,S.P.\n4,SPMS\n"
     issues = read(tmp_path, study, subjects=subjects, visits=FOUR_VISITS).issues
-    told = issues.loc[issues["rule"] == "unmapped_label", "message"].tolist()
-    assert told == [
+    (told,) = issues.loc[issues["rule"] == "unmapped_label", "message"]
+    assert told == (
         "2 values of phenotype are not in [labels.phenotype]: 'sp' (1 row), 'S.P.' (1 row); they "
         "stay groups of their own."
-    ]
+    )
 
 
 def test_converted_values_are_told_as_in_the_file(tmp_path: Path) -> None:

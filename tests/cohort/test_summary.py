@@ -31,7 +31,7 @@ SUBJECTS = pd.DataFrame(
 VISITS = pd.DataFrame(
     {
         "subject_id": ["S1", "S1", "S2", "S2", "S3", "S3", "S4", "S4", "S5", "S5"],
-        "day": [-30, 0, 0, 731, 5, 365, 0, 1461, 0, 90],
+        "day": [-30, 0, 0, 731, -5, 365, 0, 1461, 0, 90],
         "edss": [3.0, 4.0, 5.0, 5.5, 6.0, 6.5, 3.5, 4.0, None, 4.0],
         "thalamus_ml": [14.0, None, 13.0, 12.8, 12.5, 12.4, 15.0, 14.5, 14.1, 14.0],
         "gd_lesion_presence": [1, 0, 0, 1, 1, 0, 0, 0, 1, 1],
@@ -223,11 +223,10 @@ BASELINES = [
     ([(0, 5.0), (90, 6.0)], 5.0, "day 0"),
     ([(-10, 4.0), (0, 5.0)], 5.0, "day 0 before screening"),
     ([(-10, 4.0), (0, None)], 4.0, "screening where day 0 has no value"),
-    ([(-5, 4.0), (5, 5.0)], 4.0, "the earlier of two as near"),
-    ([(-20, 4.0), (5, 5.0)], 5.0, "the nearer one, though after day 0"),
+    ([(-20, 4.0), (-5, 5.0)], 5.0, "the last of two before day 0"),
+    ([(-20, 4.0), (1, 5.0)], 4.0, "the last before, though one after day 0 is nearer"),
     ([(-90, 4.0)], 4.0, "the first day of screening"),
-    ([(7, 5.0)], 5.0, "the last day of baseline"),
-    ([(8, 5.0), (90, 6.0)], None, "after baseline"),
+    ([(1, 5.0), (90, 6.0)], None, "after baseline"),
 ]
 
 

@@ -34,12 +34,24 @@ def _result(n_events: int, n_subjects: int, origin: str = "real", left_out: int 
         (1, 400, {}, "1 of 400 subjects (<1 %)"),
         (399, 400, {}, "399 of 400 subjects (>99 %)"),
         (3, 20, {}, "(definition: cdp12)."),
-        (3, 20, {"left_out": 2}, "; 2 more could not be assessed."),
+        (3, 20, {"left_out": 2}, "; 2 could not be assessed."),
         (3, 20, {"origin": "synthetic"}, "In synthetic data, 3 of 20"),
     ],
 )
 def test_headline(n_events: int, n_subjects: int, options: dict, words: str) -> None:
     assert words in _result(n_events, n_subjects, **options).headline()
+
+
+def test_headline_counts_changes_that_none_could_confirm() -> None:
+    """Two subjects: A is worse at the last visit only, B never."""
+    visits = pd.DataFrame(
+        [("A", 0, 4.0), ("A", 84, 4.0), ("A", 168, 5.0), ("B", 0, 4.0), ("B", 84, 4.0)],
+        columns=["subject_id", "day", "edss"],
+    )
+    cohort = Cohort(pd.DataFrame({"subject_id": ["A", "B"]}), visits)
+    words = derive_progression(cohort, "cdp12").headline()
+    assert "0 of 2 subjects" in words
+    assert "; 1 more changed at their last visit, unconfirmed." in words
 
 
 def test_subject_years() -> None:
