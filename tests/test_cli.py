@@ -177,6 +177,11 @@ def test_wrong_tables_end_with_code_2_and_a_message(invoke, study, command, spoi
         ('"diagnosis"', '"diagnosys"', ["Did you mean 'diagnosis'?"]),
         ('"visits.csv"', '"visit.csv"', ["visit.csv", "visits.csv"]),
         ('"edss"', '"edsss"', ["Did you mean 'edss'?"]),
+        (
+            '"visits.csv"',
+            '{ path = "visits.csv", delimiter = ";" }',
+            ['"," would give 4 columns', "leave `delimiter` out"],
+        ),
         ("[analysis]", "[analyses]", ["Did you mean 'analysis'?"]),
         (
             'group = "diagnosis"',
@@ -321,3 +326,74 @@ def test_verbose_check_lists_every_row(invoke, study):
     assert "and 115 more" in invoke("check", study).output
     listed = invoke("check", study, "--verbose").output
     assert listed.count("visits, row") >= len(visits)
+
+
+def csv(frame, **options):
+    """Write a frame as the bytes of a CSV file."""
+    return frame.to_csv(index=False, **options).encode()
+
+
+def dated(formats):
+    """Give the visits dates in some formats, in turn, instead of days."""
+    _, visits = tables()
+    dates = pd.Timestamp("2020-01-31") + pd.to_timedelta(visits.pop("day"), unit="D")
+    visits["date"] = [d.strftime(formats[i % len(formats)]) for i, d in enumerate(dates)]
+    return csv(visits)
+
+
+VISITS = tables()[1]
+# The bytes of visits.csv, and the words that must be told.
+BAD_FILES = [
+    ("empty", b"", ["visits.csv", "empty"]),
+    ("header only", csv(VISITS.head(0)), ["visits.csv", "no rows"]),
+    (
+        "one column",
+        b"subject_id#day#edss\nS00#0#3.0\n",
+        ["visits.csv", "It has: subject_id#day#edss"],
+    ),
+    (
+        "duplicate columns",
+        csv(VISITS.set_axis(["subject_id", "day", "edss", "edss"], axis=1)),
+        ["edss", "more than once"],
+    ),
+    ("no ids", csv(VISITS.rename(columns={"subject_id": "person"})), ["subject_id", "person"]),
+    (
+        "lost zeros",
+        csv(VISITS.assign(subject_id=VISITS["subject_id"].str[1:].astype(int))),
+        ["subject_id", "0"],
+    ),
+    ("three date formats", dated(["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y"]), ["date", "format"]),
+]
+
+
+@pytest.mark.parametrize("command", ["check", "report"])
+@pytest.mark.parametrize(
+    ("content", "words"), [bad[1:] for bad in BAD_FILES], ids=[bad[0] for bad in BAD_FILES]
+)
+def test_bad_files_end_with_code_2_and_a_message(invoke, study, command, content, words):
+    (study.parent / "visits.csv").write_bytes(content)
+    done = invoke(command, study)
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    assert [word for word in words if word not in done.output] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + csv(VISITS, lineterminator="\r\n"),
+        csv(VISITS, sep=";", decimal=","),
+        csv(VISITS, sep="\t"),
+        csv(VISITS.assign(rater="M\u00fcller")).decode().encode("latin-1"),
+    ],
+    ids=["BOM and CRLF", "semicolon and comma", "tab", "Latin-1"],
+)
+def test_harmless_differences_lose_nothing(invoke, study, content):
+    plain = invoke("check", study).output
+    (study.parent / "visits.csv").write_bytes(content)
+    done = invoke("check", study)
+    assert done.exit_code == 0, done.output
+    events = [line for line in plain.splitlines() if "subject-years" in line]
+    assert events
+    assert events[0] in done.output
+    assert "120 visits" in done.output
