@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pmsstats.endpoints import ExitEventRule, ProgressionRule
@@ -114,3 +117,11 @@ def test_study_that_is_no_text_is_explained(tmp_path):
     path.write_bytes(b"\xff\xfe\x00title")
     with pytest.raises(SchemaError, match="not UTF-8"):
         read_study(path)
+
+
+def test_the_study_of_the_readme_can_be_read(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    spec = read_study(study_file(tmp_path, block))
+    assert spec.analysis.group == "phenotype"
+    assert spec.mapping.columns["visits"]["thalamus_ml"].unit == "mm3"
