@@ -316,8 +316,10 @@ def test_two_scans_per_subject_are_told_what_to_ask(invoke, study):
 
 def test_manifest_states_what_was_run(invoke, study, tmp_path):
     invoke("report", study, "--data", study.parent, "--out", tmp_path / "out")
-    command = verify_outputs(tmp_path / "out")["command"]
-    assert command == ["pmsstats", "report", "study.toml", "--data", "DIR"]
+    manifest = verify_outputs(tmp_path / "out")
+    assert manifest["command"] == ["pmsstats", "report", "study.toml", "--data", "DIR"]
+    assert manifest["engine"]["name"] == "statsmodels"
+    assert manifest["engine"]["version"] == manifest["versions"]["statsmodels"]
 
 
 def test_verbose_check_lists_every_row(invoke, study):

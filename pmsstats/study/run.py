@@ -232,6 +232,12 @@ def run_study(
             origin=cohort.origin,
             sources=cohort.sources,
             seed=seed,
+            extra={
+                "engine": {
+                    "name": trajectory.fit_log.engine,
+                    "version": trajectory.fit_log.engine_version,
+                }
+            },
         ),
         exclusions=(
             *cohort.exclusions,
