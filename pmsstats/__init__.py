@@ -23,12 +23,12 @@ from pmsstats.models import (
     fit_km,
     fit_lmm,
 )
-from pmsstats.provenance import package_version
+from pmsstats.provenance import package_version as _package_version
 from pmsstats.report import render_report
 from pmsstats.results import Exclusion, FitLog, Result
 from pmsstats.study import StudyResult, StudySpec, read_study, run_study
 
-__version__ = package_version()
+__version__ = _package_version()
 
 __all__ = [
     "AssociationResult",

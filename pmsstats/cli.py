@@ -201,6 +201,19 @@ def measures(pattern: str) -> None:
         click.echo(shown.to_string(index=False) if len(shown) else f"No measure holds {pattern!r}.")
 
 
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """Make a folder before the work for it, so that it cannot fail late; leave none if it fails."""
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            out.rmdir()
+        raise
+
+
 def _write_report(
     spec: StudySpec,
     out: Path,
@@ -213,9 +226,9 @@ def _write_report(
     from pmsstats.report import render_report
     from pmsstats.study import STEPS, run_study
 
-    out.mkdir(parents=True, exist_ok=True)
     steps = _Steps(len(STEPS) + 1)
-    study = run_study(spec, data_dir=data_dir, seed=seed, command=command, progress=steps)
+    with _folder(out):
+        study = run_study(spec, data_dir=data_dir, seed=seed, command=command, progress=steps)
     steps("Writing the report")
     remove_outputs(out)
     write_manifest(study.manifest, out, render_report(study, out))

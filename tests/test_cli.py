@@ -199,6 +199,37 @@ def test_bad_study_ends_with_code_2_and_the_nearest_name(invoke, study, command,
     assert [word for word in words if word not in done.output] == []
 
 
+def test_a_refused_study_leaves_no_folder(invoke, study):
+    one_visit_each(tables()[1]).to_csv(study.parent / "visits.csv", index=False)
+    assert invoke("report", study, "--out", study.parent / "out").exit_code == 2
+    assert not (study.parent / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_at_once(invoke, study):
+    (study.parent / "file").write_text("in the way")
+    done = invoke("report", study, "--out", study.parent / "file" / "out")
+    assert done.exit_code == 2
+    assert "file" in done.output
+    assert "[1/" not in done.output
+    assert "Traceback" not in done.output
+
+
+def test_groups_are_kept_and_ordered_everywhere(invoke, study, tmp_path):
+    subjects, _ = tables()
+    subjects.loc[:3, "diagnosis"] = "other"
+    subjects.to_csv(study.parent / "subjects.csv", index=False)
+    study.write_text(STUDY + 'groups = ["control", "case"]\n', encoding="utf-8")
+    done = invoke("report", study, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    written = tmp_path / "out" / "tables"
+    slopes = pd.read_csv(written / "slopes.csv")
+    assert slopes["term"].tolist() == ["control", "case"]
+    table1 = pd.read_csv(written / "table1.csv")
+    assert table1["group"].drop_duplicates().tolist() == ["control", "case", "Total"]
+    left_out = pd.read_csv(written / "exclusions.csv")
+    assert left_out["reason"].str.contains("diagnosis is not one of control, case").any()
+
+
 def test_one_subject_is_explained(invoke, study):
     subjects, visits = tables()
     subjects.head(1).to_csv(study.parent / "subjects.csv", index=False)

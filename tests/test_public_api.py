@@ -18,6 +18,7 @@ from public_objects import (
     subclasses,
 )
 
+import pmsstats
 from pmsstats import errors
 from pmsstats.results import Exclusion, Result
 
@@ -74,6 +75,13 @@ def test_exported_names_exist_and_stand_there_once(package: Any) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_package_exports_something(package: str) -> None:
     assert importlib.import_module(package).__all__
+
+
+def test_public_face_holds_only_exports_and_rooms() -> None:
+    names = {name for name, value in vars(pmsstats).items() if not inspect.ismodule(value)}
+    assert {name for name in names if not name.startswith("_")} - {"annotations"} <= set(
+        pmsstats.__all__
+    )
 
 
 @pytest.mark.parametrize("path", DEFINITIONS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pmsstats.cohort.columns import as_texts
 from pmsstats.cohort.schema import DataDictionary, Measure, default_dictionary
 from pmsstats.cohort.validate import coerce_tables, validate_tables
 from pmsstats.errors import SchemaError, nearest
@@ -249,14 +250,55 @@ class Cohort:
             raise SchemaError("The selection keeps no subject. Loosen `where` or `subjects`.")
         return self._restricted(set(table.loc[keep, "subject_id"]), measures, reasons)
 
+    def grouped(self, column: str, levels: Sequence[str]) -> Cohort:
+        """Return the subjects of some groups, and give these groups an order.
+
+        Parameters
+        ----------
+        column : str
+            Of the subjects table.
+        levels : sequence of str
+            Its values to keep, reference first.
+
+        Returns
+        -------
+        Cohort
+            A new cohort whose `column` is an ordered categorical; subjects left out are recorded
+            in its ``exclusions``.
+
+        Raises
+        ------
+        SchemaError
+            If there is no such column, or nobody is left.
+        """
+        table = self._tables["subjects"]
+        if column not in table.columns:
+            raise SchemaError(
+                f"`column` names {column!r}, which is no column of the subjects table."
+                f"{nearest(column, table.columns)}"
+            )
+        label = as_texts(table[column].astype(object))
+        kept = label.isin(list(levels))
+        if not kept.any():
+            raise SchemaError(f"No subject has a {column!r} among {', '.join(levels)}.")
+        reason = f"{column} is not one of {', '.join(levels)}"
+        left_out = exclude("selection", "subject", reason, table.loc[~kept, "subject_id"])
+        ordered = pd.Categorical(label, categories=list(levels), ordered=True)
+        arranged = {**self._tables, "subjects": table.assign(**{column: ordered})}
+        return self._restricted(set(table.loc[kept, "subject_id"]), None, left_out, arranged)
+
     def _restricted(
-        self, ids: set[str], measures: Sequence[str] | None, reasons: Sequence[Exclusion]
+        self,
+        ids: set[str],
+        measures: Sequence[str] | None,
+        reasons: Sequence[Exclusion],
+        tables: Mapping[str, pd.DataFrame] | None = None,
     ) -> Cohort:
-        """Copy this cohort for some subjects and measures; it was validated before."""
+        """Copy this cohort, or these tables, for some subjects and measures, validated before."""
         new = object.__new__(Cohort)
         tables = {
             name: frame[frame["subject_id"].isin(ids)].reset_index(drop=True)
-            for name, frame in self._tables.items()
+            for name, frame in (self._tables if tables is None else tables).items()
         }
         if measures is not None:
             wanted = {self.measure(m).name for m in measures}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pmsstats.association.task import RESERVED_COLUMNS
 from pmsstats.cohort import Cohort
+from pmsstats.cohort.columns import as_texts
 from pmsstats.endpoints import ProgressionRule
 from pmsstats.endpoints.time_to_event import EVENT_COLUMNS
 from pmsstats.errors import DesignError, SchemaError, nearest
@@ -80,7 +81,8 @@ def _require_groups(cohort: Cohort, spec: StudySpec) -> None:
     analysis = spec.analysis
     if analysis.group is None:
         return
-    found = [str(v) for v in cohort.subjects[analysis.group].dropna().unique()]
+    labels = as_texts(cohort.subjects[analysis.group].astype(object))
+    found = labels.dropna().unique().tolist()
     for problem in _group_problems(found, analysis.groups, analysis.group):
         raise SchemaError(f"[analysis] in {spec.source}: {problem}")
 

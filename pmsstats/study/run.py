@@ -273,19 +273,14 @@ def _analysed_cohort(cohort: Cohort, spec: StudySpec) -> Cohort:
     analysis = spec.analysis
     if analysis.group is None or not analysis.groups:
         return cohort
-    return cohort.select(where={analysis.group: list(analysis.groups)})
+    return cohort.grouped(analysis.group, analysis.groups)
 
 
 def _group_values(cohort: Cohort, spec: StudySpec) -> pd.DataFrame:
-    """Return subject_id, the group as ordered categorical (reference first) and covariates."""
+    """Return subject_id, the group and covariates."""
     analysis = spec.analysis
     columns = dict.fromkeys([*([analysis.group] if analysis.group else []), *analysis.covariates])
-    frame = cohort.subjects[["subject_id", *columns]]
-    if analysis.group and analysis.groups:
-        frame[analysis.group] = pd.Categorical(
-            frame[analysis.group].astype(str), categories=list(analysis.groups), ordered=True
-        )
-    return frame
+    return cohort.subjects[["subject_id", *columns]]
 
 
 def _fit_trajectory(cohort: Cohort, spec: StudySpec) -> LMMResult:

@@ -201,3 +201,30 @@ def test_own_measures_count() -> None:
     cohort = Cohort(SUBJECTS, visits, dictionary=default_dictionary().extend(own))
     assert "scanner_mood" in [m.name for m in cohort.measures]
     assert "scanner_mood" in cohort.dictionary
+
+
+@pytest.mark.parametrize("levels", [("2", "1"), ("1", "2")])
+def test_grouped_orders_the_groups_it_keeps(levels):
+    """Numbers as groups, too: labels are compared as text."""
+    subjects = pd.DataFrame({"subject_id": list("ABCD"), "stage": [1, 2, 3, None]})
+    visits = pd.DataFrame({"subject_id": list("ABCD"), "day": 0, "edss": [3.0, 4.0, 5.0, 6.0]})
+    cohort = Cohort(subjects.astype({"stage": "Int64"}), visits)
+    kept = cohort.grouped("stage", levels)
+    assert kept.subjects["stage"].cat.categories.tolist() == list(levels)
+    assert dict(zip(kept.subjects["subject_id"], kept.subjects["stage"], strict=True)) == {
+        "A": "1",
+        "B": "2",
+    }
+    assert [e.subject_ids for e in kept.exclusions] == [("C", "D")]
+    assert cohort.n_subjects == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "levels", "words"),
+    [("stages", ("1",), "Did you mean 'stage'"), ("stage", ("9",), "No subject has")],
+)
+def test_grouped_refuses_what_is_not_there(column, levels, words):
+    subjects = pd.DataFrame({"subject_id": ["A", "B"], "stage": [1, 2]})
+    visits = pd.DataFrame({"subject_id": ["A", "B"], "day": 0, "edss": [3.0, 4.0]})
+    with pytest.raises(SchemaError, match=words):
+        Cohort(subjects, visits).grouped(column, levels)
