@@ -12,7 +12,8 @@ import pandas as pd
 
 from pmsstats.cohort.schema import Measure, default_dictionary
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError, FormulaError, nearest
-from pmsstats.models.backends import LMM_ENGINES, EngineFit, Satterthwaite, run_lmm_engine
+from pmsstats.models.backends import LMM_ENGINES, EngineFit, run_lmm_engine
+from pmsstats.models.degrees_of_freedom import NormalInference
 from pmsstats.models.formula import RandomTerm, formula_variables, parse_formula
 from pmsstats.models.inference import tabulate_estimates
 from pmsstats.models.lmm_result import LMMResult
@@ -290,25 +291,25 @@ def _in_user_units(
     design: MixedDesign, spec: LMMSpec, found: EngineFit, back: StandardScale, log: FitLog
 ) -> LMMResult:
     """Map an engine's answer back and put it into tables."""
-    covariance = back.fixed_covariance(found.fixed_covariance)
-    satterthwaite = _satterthwaite(found, back)
-    identity = np.eye(len(covariance))
-    df = None if satterthwaite is None else satterthwaite.df(identity, covariance)
+    inference = (found.inference or NormalInference(covariance=found.fixed_covariance)).mapped(
+        back.fixed_covariance
+    )
     psi = back.random_covariance(found.sigma2 * found.psi)
     modes = back.random(found.modes)
     return LMMResult(
         spec=spec,
         fit_log=log,
+        group=spec.group,
         n_subjects=design.arrays.n_subjects,
         n_obs=design.arrays.n_obs,
         coefficients=tabulate_estimates(
             design.fixed_names,
             back.fixed(found.fixed),
-            np.sqrt(np.diag(covariance)),
-            df=df,
+            np.sqrt(np.diag(inference.covariance)),
+            df=inference.df(np.eye(len(inference.covariance))),
             conf_level=spec.conf_level,
         ),
-        covariance=covariance,
+        inference=inference,
         variance_components=_variance_components(design, spec.group, psi),
         residual_sd=back.scale * float(np.sqrt(found.sigma2)),
         blup_frame=pd.DataFrame(
@@ -319,18 +320,7 @@ def _in_user_units(
         ),
         data=design.rows,
         design=design,
-        satterthwaite=satterthwaite,
         exclusions=design.exclusions,
-    )
-
-
-def _satterthwaite(found: EngineFit, back: StandardScale) -> Satterthwaite | None:
-    """Map the derivatives of the covariance back; their parameters may keep their scale."""
-    if found.satterthwaite is None:
-        return None
-    return Satterthwaite(
-        jacobian=np.stack([back.fixed_covariance(J) for J in found.satterthwaite.jacobian]),
-        parameter_covariance=found.satterthwaite.parameter_covariance,
     )
 
 

@@ -111,7 +111,7 @@ def _count_subjects(fit: LMMResult, by: str | None, level: Any) -> int:
     """Count the subjects of a group."""
     data = fit.data
     mine = data if by is None else data[is_level(data[by], level)]
-    return int(mine[fit.spec.group].nunique())
+    return int(mine[fit.group].nunique())
 
 
 def _slope_weights(
@@ -234,10 +234,7 @@ def _add_percent(
     with np.errstate(invalid="ignore"):
         variance = np.einsum("ma,ab,mb->m", gradients, fit.covariance, gradients)
         std_error = np.sqrt(variance)
-    df = None
-    if fit.satterthwaite is not None:
-        df = fit.satterthwaite.df(gradients, fit.covariance)
-    half = quantile(fit.spec.conf_level, df) * std_error
+    half = quantile(fit.spec.conf_level, fit.inference.df(gradients)) * std_error
     for name, values in (
         ("percent_estimate", percent),
         ("percent_std_error", std_error),
@@ -276,7 +273,7 @@ def individual_slopes(
     grid = ReferenceGrid.of(fit, None, time)
     start, end = _span(grid, over)
     rate = DAYS_PER_YEAR if time == "day" else 1.0
-    first = fit.data.drop_duplicates(fit.spec.group).reset_index(drop=True)
+    first = fit.data.drop_duplicates(fit.group).reset_index(drop=True)
     modes = fit.blup_frame[list(fit.design.random_names)].to_numpy()
     beta = fit.coefficients["estimate"].to_numpy()
 
@@ -294,7 +291,7 @@ def individual_slopes(
             _refuse_curve(fit, grid)
     return pd.DataFrame(
         {
-            fit.spec.group: fit.blup_frame[fit.spec.group],
+            fit.group: fit.blup_frame[fit.group],
             "intercept": at(grid.baseline_time(None)),
             "slope": (high - low) / (end - start) * rate,
         }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError, first_ids
-from pmsstats.models.columns import combine_columns, independent_columns, within_subjects
+from pmsstats.models.columns import independent_columns, within_subjects
 from pmsstats.models.design import (
     DesignSpec,
     complete_rows,
@@ -18,6 +18,7 @@ from pmsstats.models.design import (
     formula_variables,
     lost_subjects,
 )
+from pmsstats.models.fixed_design import FixedDesign, build_fixed_design, level_notes
 from pmsstats.models.wilkinson import compile_rhs
 from pmsstats.results import Exclusion, exclude
 
@@ -30,7 +31,6 @@ __all__ = [
     "build_mixed_design",
 ]
 
-_ESTIMABLE = 1e-6  # relative error below which two columns count as combined
 _INTERCEPT = "Intercept"
 
 
@@ -75,7 +75,7 @@ class MixedArrays:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MixedDesign:
+class MixedDesign(FixedDesign):
     """A mixed model's arrays with the words that belong to them.
 
     Parameters
@@ -107,61 +107,10 @@ class MixedDesign:
     arrays: MixedArrays
     rows: pd.DataFrame
     subject_ids: tuple[Any, ...]
-    fixed_names: tuple[str, ...]
     random_names: tuple[str, ...]
-    fixed: DesignSpec
-    kept: tuple[int, ...]
-    aliasing: np.ndarray
     random: tuple[DesignSpec, ...]
     exclusions: tuple[Exclusion, ...]
     notes: tuple[str, ...]
-
-    def contrasts(self, full: np.ndarray) -> np.ndarray:
-        """Express combinations of all design columns in those that were kept.
-
-        Parameters
-        ----------
-        full : ndarray, shape (m, n_columns)
-            One combination per row, of the columns of `fixed`.
-
-        Returns
-        -------
-        ndarray, shape (m, p)
-            Of the columns that were kept; rows of missing values where a combination cannot be
-            estimated because it needs what was dropped.
-        """
-        kept = full[:, list(self.kept)]
-        dropped = np.delete(full, list(self.kept), axis=1)
-        size = np.maximum(np.abs(full).max(axis=1, initial=1.0), 1.0)
-        off = np.abs(dropped - kept @ self.aliasing).max(axis=1, initial=0.0)
-        return np.where((off <= _ESTIMABLE * size)[:, None], kept, np.nan)
-
-    def fixed_matrix(self, data: pd.DataFrame) -> np.ndarray:
-        """Make the columns of `X` from other data.
-
-        Parameters
-        ----------
-        data : pandas.DataFrame
-            Has the variables of the fixed part.
-
-        Returns
-        -------
-        ndarray, shape (n, p)
-            In the order of `fixed_names`.
-
-        Raises
-        ------
-        DesignError
-            If the mean of some row cannot be estimated from the data of the fit.
-        """
-        made = self.contrasts(self.fixed.matrix(data).to_numpy())
-        bad = np.isnan(made).any(axis=1)
-        if bad.any():
-            raise DesignError(
-                f"The mean cannot be estimated for {int(bad.sum())} of {len(data)} row(s): the "
-                "data of the fit do not hold their combination of values."
-            )
-        return made
 
     def random_matrix(self, data: pd.DataFrame) -> np.ndarray:
         """Make the columns of `Z` from other data.
@@ -207,13 +156,15 @@ def build_mixed_design(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
         )
     group = _only_group(spec)
     rows, exclusions = _usable_rows(data, spec, group)
-    y, fixed_frame, fixed, randoms, z_frames = _matrices(rows, spec)
-    kept, dropped = independent_columns(fixed_frame.to_numpy())
+    y = _outcome(rows, spec)
+    X, fixed = build_fixed_design(spec.fixed, rows)
+    made = [design_matrices(term.rhs(), rows) for term in spec.random]
+    z_frames = [frame for frame, _ in made]
+    randoms = tuple(made_spec for _, made_spec in made)
     codes, ids = pd.factorize(rows[group], sort=False)
-    names = [str(c) for c in fixed_frame.columns]
     arrays = MixedArrays(
         y=y,
-        X=fixed_frame.to_numpy()[:, list(kept)],
+        X=X,
         Z=np.hstack([frame.to_numpy() for frame in z_frames]),
         subject=codes,
         n_subjects=len(ids),
@@ -223,14 +174,14 @@ def build_mixed_design(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
         arrays=arrays,
         rows=rows,
         subject_ids=tuple(ids),
-        fixed_names=tuple(names[i] for i in kept),
+        fixed_names=fixed.fixed_names,
         random_names=tuple(_random_name(str(c)) for frame in z_frames for c in frame.columns),
-        fixed=fixed,
-        kept=kept,
-        aliasing=combine_columns(fixed_frame.to_numpy(), kept, dropped),
+        fixed=fixed.fixed,
+        kept=fixed.kept,
+        aliasing=fixed.aliasing,
         random=randoms,
         exclusions=exclusions,
-        notes=(*_dropped_note([names[i] for i in dropped]), *_level_notes(fixed, randoms)),
+        notes=(*fixed.notes_on_columns(), *level_notes(fixed.fixed, *randoms)),
     )
     _check_estimable(design, spec)
     return design
@@ -271,25 +222,15 @@ def _usable_rows(
     return rows, exclusions
 
 
-def _matrices(
-    rows: pd.DataFrame, spec: LMMSpec
-) -> tuple[np.ndarray, pd.DataFrame, DesignSpec, tuple[DesignSpec, ...], list[pd.DataFrame]]:
-    """Make outcome, fixed and random columns."""
+def _outcome(rows: pd.DataFrame, spec: LMMSpec) -> np.ndarray:
+    """Make the outcome's column."""
     outcome, _ = design_matrices(f"0 + {spec.outcome}", rows)
     if outcome.shape[1] != 1:
         raise DesignError(
             f"The outcome {spec.outcome!r} must be a column of numbers, but holds "
             f"{first_ids(rows[formula_variables(spec.outcome)[0]])}."
         )
-    fixed_frame, fixed = design_matrices(spec.fixed, rows)
-    made = [design_matrices(term.rhs(), rows) for term in spec.random]
-    return (
-        outcome.to_numpy()[:, 0],
-        fixed_frame,
-        fixed,
-        tuple(made_spec for _, made_spec in made),
-        [frame for frame, _ in made],
-    )
+    return outcome.to_numpy()[:, 0]
 
 
 def _blocks(
@@ -314,36 +255,6 @@ def _blocks(
 def _random_name(name: str) -> str:
     """Name a random effect."""
     return "intercept" if name == _INTERCEPT else name
-
-
-def _dropped_note(names: Sequence[str]) -> tuple[str, ...]:
-    """Say which columns were dropped."""
-    if not names:
-        return ()
-    note = f"dropped from the fixed effects, as combinations of earlier ones: {', '.join(names)}"
-    return (note,)
-
-
-def _level_notes(fixed: DesignSpec, random: Sequence[DesignSpec]) -> tuple[str, ...]:
-    """Say which levels no row has, and which factors have one level only."""
-    specs = (fixed, *random)
-    unused = {name: levels for spec in specs for name, levels in spec.unused_levels.items()}
-    single = {
-        name: levels[0]
-        for spec in specs
-        for name, levels in spec.levels.items()
-        if len(levels) == 1
-    }
-    return (
-        *(
-            f"no row has {name} = {first_ids(levels, show=8)}, so that is no level of the model"
-            for name, levels in unused.items()
-        ),
-        *(
-            f"every row has {name} = {level}, so {name} has no effect that could be estimated"
-            for name, level in single.items()
-        ),
-    )
 
 
 def _check_estimable(design: MixedDesign, spec: LMMSpec) -> None:

@@ -82,7 +82,7 @@ def trajectory_frames(
     rows = fit.data
     data = pd.DataFrame(
         {
-            "subject_id": rows[fit.spec.group],
+            "subject_id": rows[fit.group],
             "year": rows[time].to_numpy(dtype=float) / scale,
             "value": fit.design.arrays.y,
         }

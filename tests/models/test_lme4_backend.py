@@ -18,7 +18,7 @@ from reference_cases import load_case
 
 from pmsstats.errors import BackendUnavailableError, ConvergenceError, DesignError
 from pmsstats.models import LMMResult, fit_lmm
-from pmsstats.models.backends import Satterthwaite, pymer4_lmm
+from pmsstats.models.backends import pymer4_lmm
 
 FOUR_DIGITS = 5e-5  # relative: half a unit in the fourth significant digit
 SAME_MAXIMUM = 1e-5  # relative: two optimisers, each within 1e-10 of the maximum
@@ -313,22 +313,6 @@ def test_noise_of_r_is_told_from_its_messages():
         "boundary (singular) fit: see help('isSingular')",
         "Model failed to converge with max|grad| = 0.01 (tol = 0.002, component 1)",
     )
-
-
-def test_satterthwaite_of_independent_means_is_welch():
-    # Two groups with their own variances: df = (a + b)^2 / (a^2/(n1-1) + b^2/(n2-1)), Welch 1947.
-    n1, n2, v1, v2 = 12, 7, 3.0, 0.5
-    covariance = np.diag([v1 / n1, v2 / n2])
-    parts = Satterthwaite(
-        jacobian=np.array([np.diag([1 / n1, 0.0]), np.diag([0.0, 1 / n2])]),
-        parameter_covariance=np.diag([2 * v1**2 / (n1 - 1), 2 * v2**2 / (n2 - 1)]),
-    )
-    a, b = v1 / n1, v2 / n2
-    welch = (a + b) ** 2 / (a**2 / (n1 - 1) + b**2 / (n2 - 1))
-    contrasts = np.array([[1.0, -1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    found = parts.df(contrasts, covariance)
-    np.testing.assert_allclose(found[:3], [welch, n1 - 1, n2 - 1])
-    assert np.isnan(found[3])
 
 
 def test_unknown_engine_is_refused_before_r_is_looked_for():

@@ -17,7 +17,7 @@ from scipy import stats
 from pmsstats.cohort.schema import DataDictionary, Measure
 from pmsstats.errors import DesignError
 from pmsstats.models import LMMResult, estimate_slopes, fit_lmm
-from pmsstats.models.backends import Satterthwaite
+from pmsstats.models.degrees_of_freedom import Satterthwaite
 from pmsstats.models.margins import DAYS_PER_YEAR
 
 ROUNDING = 1e-8  # relative: the same numbers by other arithmetic
@@ -216,8 +216,8 @@ def with_degrees_of_freedom(fit: LMMResult) -> LMMResult:
     between = np.where(np.outer(is_slope, is_slope), 0.0, fit.covariance)
     parts = np.stack([between, fit.covariance])
     spread = np.array([[0.9, 0.01], [0.01, 0.03]])
-    made = Satterthwaite(jacobian=parts, parameter_covariance=spread)
-    return dataclasses.replace(fit, satterthwaite=made)
+    made = Satterthwaite(covariance=fit.covariance, jacobian=parts, parameter_covariance=spread)
+    return dataclasses.replace(fit, inference=made)
 
 
 def share_of_baseline(fit: LMMResult, group: str, beta: np.ndarray) -> float:
@@ -241,14 +241,14 @@ def interval_by_differences(fit: LMMResult, quantity) -> tuple[np.ndarray, float
 
     def variance(theta: np.ndarray) -> float:
         moved = fit.covariance + sum(
-            t * part for t, part in zip(theta, fit.satterthwaite.jacobian, strict=True)
+            t * part for t, part in zip(theta, fit.inference.jacobian, strict=True)
         )
         return float(gradient @ moved @ gradient)
 
-    moves = step * np.eye(len(fit.satterthwaite.jacobian))
+    moves = step * np.eye(len(fit.inference.jacobian))
     change = np.array([(variance(m) - variance(-m)) / (2 * step) for m in moves])
     v = variance(np.zeros(len(moves)))
-    df = 2 * v**2 / float(change @ fit.satterthwaite.parameter_covariance @ change)
+    df = 2 * v**2 / float(change @ fit.inference.parameter_covariance @ change)
     half = stats.t.ppf(0.975, df) * np.sqrt(v)
     return np.array([quantity(beta) - half, quantity(beta) + half]), df
 

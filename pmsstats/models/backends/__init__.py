@@ -13,10 +13,11 @@ import numpy as np
 from pmsstats.errors import DesignError, nearest
 
 if TYPE_CHECKING:
+    from pmsstats.models.degrees_of_freedom import Inference
     from pmsstats.models.mixed_likelihood import MixedLikelihood
     from pmsstats.results import FitLog
 
-__all__ = ["LMM_ENGINES", "EngineFit", "Satterthwaite", "run_lmm_engine"]
+__all__ = ["LMM_ENGINES", "EngineFit", "run_lmm_engine"]
 
 LMM_ENGINES: Mapping[str, str] = MappingProxyType(
     {
@@ -25,44 +26,6 @@ LMM_ENGINES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Engines of linear mixed models, and the module that runs each (imported on first use)."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Satterthwaite:
-    """What Satterthwaite's degrees of freedom need.
-
-    Parameters
-    ----------
-    jacobian : ndarray, shape (k, p, p)
-        Derivative of the fixed effects' covariance in each variance parameter.
-    parameter_covariance : ndarray, shape (k, k)
-        Covariance of the estimated variance parameters.
-    """
-
-    jacobian: np.ndarray
-    parameter_covariance: np.ndarray
-
-    def df(self, contrasts: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-        """Return the degrees of freedom of some contrasts.
-
-        Parameters
-        ----------
-        contrasts : ndarray, shape (m, p)
-            One contrast of the fixed effects per row.
-        covariance : ndarray, shape (p, p)
-            Covariance of the fixed effects.
-
-        Returns
-        -------
-        ndarray, shape (m,)
-            ``2 v^2 / var(v)`` of each contrast's estimated variance ``v``, by the delta method.
-        """
-        variance = np.einsum("ma,ab,mb->m", contrasts, covariance, contrasts)
-        slopes = np.einsum("ma,kab,mb->mk", contrasts, self.jacobian, contrasts)
-        spread = np.einsum("mk,kl,ml->m", slopes, self.parameter_covariance, slopes)
-        with np.errstate(invalid="ignore"):  # a contrast that is zero has none
-            df: np.ndarray = 2 * variance**2 / spread
-        return df
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,8 +48,8 @@ class EngineFit:
         Predicted random effects.
     fit_log : FitLog
         What the engine said about it.
-    satterthwaite : Satterthwaite, optional
-        Where the engine offers degrees of freedom.
+    inference : Inference, optional
+        Where the engine itself offers degrees of freedom.
     """
 
     psi: np.ndarray
@@ -96,7 +59,7 @@ class EngineFit:
     log_likelihood: float
     modes: np.ndarray
     fit_log: FitLog
-    satterthwaite: Satterthwaite | None = None
+    inference: Inference | None = None
 
 
 def run_lmm_engine(engine: str, likelihood: MixedLikelihood) -> EngineFit:

@@ -30,7 +30,8 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import BackendUnavailableError, ConvergenceError
-from pmsstats.models.backends import EngineFit, Satterthwaite
+from pmsstats.models.backends import EngineFit
+from pmsstats.models.degrees_of_freedom import Satterthwaite
 from pmsstats.models.mixed_design import MixedArrays
 from pmsstats.models.mixed_likelihood import MixedLikelihood
 from pmsstats.results import FitLog
@@ -262,9 +263,11 @@ def _engine_fit(
         sigma2=sigma2,
         log_likelihood=float(parts["log_likelihood"][0]),
         modes=modes,
-        satterthwaite=(
+        inference=(
             Satterthwaite(
-                jacobian=jacobian, parameter_covariance=np.asarray(parts["parameter_covariance"])
+                covariance=np.asarray(parts["fixed_covariance"]),
+                jacobian=jacobian,
+                parameter_covariance=np.asarray(parts["parameter_covariance"]),
             )
             if len(jacobian)
             else None
