@@ -88,7 +88,13 @@ class FixedDesign:
         return made
 
     def notes_on_columns(self) -> tuple[str, ...]:
-        """Say which columns were dropped."""
+        """Say which columns were dropped.
+
+        Returns
+        -------
+        tuple of str
+            One sentence, or nothing.
+        """
         names = [name for i, name in enumerate(self.fixed.columns) if i not in self.kept]
         if not names:
             return ()

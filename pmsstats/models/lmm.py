@@ -13,7 +13,7 @@ import pandas as pd
 from pmsstats.cohort.schema import Measure, default_dictionary
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError, FormulaError, nearest
 from pmsstats.models.backends import LMM_ENGINES, EngineFit, run_lmm_engine
-from pmsstats.models.degrees_of_freedom import NormalInference
+from pmsstats.models.degrees_of_freedom import DF_METHODS, DfMethod, NormalInference
 from pmsstats.models.formula import RandomTerm, formula_variables, parse_formula
 from pmsstats.models.inference import tabulate_estimates
 from pmsstats.models.lmm_result import LMMResult
@@ -51,6 +51,12 @@ class LMMSpec:
         Restricted or full maximum likelihood.
     conf_level : float, default 0.95
         Of every interval.
+    df_method : {"satterthwaite", "kenward-roger", "between-within", "residual", "normal"}
+        Where degrees of freedom come from. ``"satterthwaite"``, the default, is lmerTest's;
+        ``"kenward-roger"``, pbkrtest's and SAS's ``DDFM=KR``, also adjusts the standard errors
+        and holds its level in the smallest samples; ``"normal"`` takes the variances as known.
+    weights : str, optional
+        Column of positive weights: the residual variance of a row is ``sigma^2 / weight``.
 
     Raises
     ------
@@ -71,13 +77,17 @@ class LMMSpec:
     random: tuple[RandomTerm, ...]
     method: Method = "REML"
     conf_level: float = 0.95
+    df_method: DfMethod = "satterthwaite"
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""
-        if self.method not in get_args(Method):
+        _check_choice("method", self.method, get_args(Method))
+        _check_choice("df_method", self.df_method, DF_METHODS)
+        if self.method == "ML" and self.df_method.startswith("kenward-roger"):
             raise DesignError(
-                f"`method` must be one of {', '.join(get_args(Method))}, got {self.method!r}."
-                f"{nearest(str(self.method), get_args(Method))}"
+                f"`df_method={self.df_method!r}` is defined for restricted likelihood only. Use "
+                'method="REML", or df_method="satterthwaite".'
             )
         if not isinstance(self.conf_level, float) or not 0.5 <= self.conf_level < 1:
             raise DesignError(
@@ -93,7 +103,13 @@ class LMMSpec:
 
     @classmethod
     def from_formula(
-        cls, formula: str, *, method: Method = "REML", conf_level: float = 0.95
+        cls,
+        formula: str,
+        *,
+        method: Method = "REML",
+        conf_level: float = 0.95,
+        df_method: DfMethod = "satterthwaite",
+        weights: str | None = None,
     ) -> LMMSpec:
         """Read a model in lme4's language.
 
@@ -105,6 +121,10 @@ class LMMSpec:
             Restricted or full maximum likelihood.
         conf_level : float, default 0.95
             Of every interval.
+        df_method : str, default "satterthwaite"
+            Where degrees of freedom come from; see :class:`LMMSpec`.
+        weights : str, optional
+            Column of positive weights.
 
         Returns
         -------
@@ -123,6 +143,8 @@ class LMMSpec:
             random=parsed.random_terms,
             method=method,
             conf_level=conf_level,
+            df_method=df_method,
+            weights=weights,
         )
 
     @property
@@ -135,6 +157,7 @@ class LMMSpec:
         """Return every column that the model uses, the grouping one last."""
         used = [self.outcome, self.fixed, *(term.rhs() for term in self.random)]
         names = [name for rhs in used for name in formula_variables(rhs)]
+        names += [self.weights] if self.weights else []
         return tuple(dict.fromkeys([*names, *(term.group for term in self.random)]))
 
     def formula(self) -> str:

@@ -42,13 +42,6 @@ class LMMResult(FixedEffectsResult):
         Fixed effects: ``term estimate std_error [df] statistic p_value conf_low conf_high``.
     inference : Inference
         Their covariance, and the degrees of freedom of any combination of them.
-    variance_components : pandas.DataFrame
-        Of the random effects: ``group term1 term2 estimate kind``, with the kinds ``variance``,
-        ``covariance`` and ``correlation``.
-    residual_sd : float
-        Within subjects, in units of the outcome.
-    blup_frame : pandas.DataFrame
-        Predicted random effects: the subject's id and one column per effect.
     data : pandas.DataFrame
         The rows analysed.
     design : MixedDesign
@@ -59,6 +52,13 @@ class LMMResult(FixedEffectsResult):
         Where the data come from.
     exclusions : tuple of Exclusion
         Rows that were left out, with reasons.
+    variance_components : pandas.DataFrame
+        Of the random effects: ``group term1 term2 estimate kind``, with the kinds ``variance``,
+        ``covariance`` and ``correlation``.
+    residual_sd : float
+        Within subjects, in units of the outcome.
+    blup_frame : pandas.DataFrame
+        Predicted random effects: the subject's id and one column per effect.
     """
 
     spec: LMMSpec
