@@ -15,6 +15,7 @@ __all__ = [
     "ConvergenceWarning",
     "DataQualityWarning",
     "DesignError",
+    "EngineDisagreementWarning",
     "EvidenceUncheckedWarning",
     "FormulaError",
     "PMSStatsError",
@@ -72,6 +73,10 @@ class ConvergenceWarning(PMSStatsWarning):
 
 class DataQualityWarning(PMSStatsWarning):
     """Tables are usable, but something in them looks wrong."""
+
+
+class EngineDisagreementWarning(PMSStatsWarning):
+    """Two engines give different answers to the same model, beyond what their optimisers allow."""
 
 
 class EvidenceUncheckedWarning(PMSStatsWarning):

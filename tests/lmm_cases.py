@@ -148,7 +148,7 @@ def _variances(fit: LMMResult) -> dict[str, float]:
 
 
 def _blups(fit: LMMResult) -> dict[str, float]:
-    wide = fit.blups().set_index(fit.spec.group)
+    wide = fit.blups().set_index(fit.group)
     return {f"{i} | {c}": wide.loc[i, c] for i in wide.index for c in wide.columns}
 
 

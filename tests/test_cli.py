@@ -349,7 +349,7 @@ def test_manifest_states_what_was_run(invoke, study, tmp_path):
     invoke("report", study, "--data", study.parent, "--out", tmp_path / "out")
     manifest = verify_outputs(tmp_path / "out")
     assert manifest["command"] == ["pmsstats", "report", "study.toml", "--data", "DIR"]
-    assert manifest["engine"]["name"] == "statsmodels"
+    assert manifest["engine"]["name"] == "native"
     assert manifest["engine"]["version"] == manifest["versions"]["statsmodels"]
 
 

@@ -38,7 +38,7 @@ def associate(
     slope_model: Literal["common", "by_group"] = "common",
     slope_visits: Literal["all", "until_event"] = "all",
     min_events: int = 5,
-    engine: Literal["statsmodels", "lme4"] = "statsmodels",
+    engine: Literal["native", "statsmodels", "lme4"] = "native",
     conf_level: float = 0.95,
 ) -> AssociationResult:
     """Relate the trajectory of a measure to an outcome, by several methods side by side.
@@ -66,7 +66,7 @@ def associate(
         Which measurements individual slopes may use.
     min_events : int, default 5
         Fewer events than this, and a method is not estimable.
-    engine : {"statsmodels", "lme4"}, default "statsmodels"
+    engine : {"native", "statsmodels", "lme4"}, default "native"
         Of the mixed model.
     conf_level : float, default 0.95
         Of all intervals.

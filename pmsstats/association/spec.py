@@ -11,7 +11,7 @@ from pmsstats.errors import DesignError, nearest
 __all__ = ["METHOD_LABELS", "METHOD_WORDS", "AssociationSpec", "Exposure", "Method", "exposure"]
 
 Method = Literal["two_stage", "time_varying"]
-Engine = Literal["statsmodels", "lme4"]
+Engine = Literal["native", "statsmodels", "lme4"]
 SlopeVisits = Literal["all", "until_event"]
 SlopeModel = Literal["common", "by_group"]
 
@@ -52,7 +52,7 @@ class AssociationSpec:
         follow-up for the outcome), or later ones too.
     min_events : int, default 5
         Fewer events than this, and no hazard ratio is given.
-    engine : {"statsmodels", "lme4"}, default "statsmodels"
+    engine : {"native", "statsmodels", "lme4"}, default "native"
         Of the mixed model.
     conf_level : float, default 0.95
         Of all intervals.
@@ -71,7 +71,7 @@ class AssociationSpec:
     slope_model: SlopeModel = "common"
     slope_visits: SlopeVisits = "all"
     min_events: int = 5
-    engine: Engine = "statsmodels"
+    engine: Engine = "native"
     conf_level: float = 0.95
 
     def __post_init__(self) -> None:

@@ -1,23 +1,84 @@
-"""Models: linear mixed models of trajectories, survival models of events."""
+"""Models: trajectories (mixed and marginal models), other responses, survival of events."""
 
 from __future__ import annotations
 
+from pmsstats.models.anova import AnovaResult, anova
+from pmsstats.models.bootstrap_result import BootstrapResult
+from pmsstats.models.counts import CountsResult, CountsSpec, fit_counts
+from pmsstats.models.cross_check import CrossCheckResult, cross_check
+from pmsstats.models.diagnostics_result import DiagnosticsResult
+from pmsstats.models.gee import GEEResult, GEESpec, fit_gee
+from pmsstats.models.influence import estimate_influence
+from pmsstats.models.influence_result import InfluenceResult
+from pmsstats.models.likelihood_ratio_result import LikelihoodRatioResult
 from pmsstats.models.lmm import LMMResult, LMMSpec, RandomTerm, fit_lmm
+from pmsstats.models.lmm_batch import LMMBatchResult, fit_lmm_batch
+from pmsstats.models.lmm_bootstrap import bootstrap_lmm, bootstrap_variance_test
+from pmsstats.models.lmm_diagnostics import diagnose
+from pmsstats.models.lmm_prediction import (
+    BlupsResult,
+    estimate_blups,
+    predict_marginal,
+    predict_subjects,
+)
+from pmsstats.models.marginal_means import estimate_means
 from pmsstats.models.margins import SlopesResult, estimate_slopes
+from pmsstats.models.means_result import MeansResult
+from pmsstats.models.mmrm import FALLBACKS, MMRMResult, MMRMSpec, fit_mmrm
+from pmsstats.models.ordinal import OrdinalResult, OrdinalSpec, fit_ordinal
+from pmsstats.models.slope_ratio import SlowingResult, estimate_slowing
 from pmsstats.models.survival import CoxSpec, KMSpec, fit_cox, fit_km
 from pmsstats.models.survival_results import CoxResult, KMResult
+from pmsstats.models.variance_tests import compare_fixed, compare_variances
 
 __all__ = [
+    "FALLBACKS",
+    "AnovaResult",
+    "BlupsResult",
+    "BootstrapResult",
+    "CountsResult",
+    "CountsSpec",
     "CoxResult",
     "CoxSpec",
+    "CrossCheckResult",
+    "DiagnosticsResult",
+    "GEEResult",
+    "GEESpec",
+    "InfluenceResult",
     "KMResult",
     "KMSpec",
+    "LMMBatchResult",
     "LMMResult",
     "LMMSpec",
+    "LikelihoodRatioResult",
+    "MMRMResult",
+    "MMRMSpec",
+    "MeansResult",
+    "OrdinalResult",
+    "OrdinalSpec",
     "RandomTerm",
     "SlopesResult",
+    "SlowingResult",
+    "anova",
+    "bootstrap_lmm",
+    "bootstrap_variance_test",
+    "compare_fixed",
+    "compare_variances",
+    "cross_check",
+    "diagnose",
+    "estimate_blups",
+    "estimate_influence",
+    "estimate_means",
     "estimate_slopes",
+    "estimate_slowing",
+    "fit_counts",
     "fit_cox",
+    "fit_gee",
     "fit_km",
     "fit_lmm",
+    "fit_lmm_batch",
+    "fit_mmrm",
+    "fit_ordinal",
+    "predict_marginal",
+    "predict_subjects",
 ]

@@ -94,8 +94,13 @@ def complete_rows(
         missing = data[name].isna().to_numpy()
         infinite = _infinite(data[name]) & ~missing
         for bad, reason in ((missing, f"no {name}"), (infinite, f"{name} is infinite")):
-            exclusions += exclude(stage, "row", reason, ids[keep & bad].fillna("no id"))
-            keep &= ~bad
+            if bad.any():
+                exclusions += exclude(
+                    stage, "row", reason, ids[keep & bad].astype(object).where(ids.notna(), "no id")
+                )
+                keep &= ~bad
+    if keep.all():
+        return data.reset_index(drop=True), exclusions
     exclusions += lost_subjects(stage, ids, keep)
     return data.loc[keep].reset_index(drop=True), exclusions
 
@@ -138,6 +143,8 @@ def require_columns(data: pd.DataFrame, names: Sequence[str]) -> None:
         If one is absent; the message suggests the nearest.
     """
     columns = [str(c) for c in data.columns]
+    if data.columns.is_unique and set(names) <= set(columns):
+        return
     for name in names:
         if name not in columns:
             raise FormulaError(
@@ -174,8 +181,8 @@ class DesignSpec:
         Of each factor that had some: levels that no row has, which were dropped.
     numbers : frozenset of str
         Variables that enter as numbers.
-    model_spec : formulaic.ModelSpec
-        Remembers means, knots and levels.
+    model_spec : formulaic.ModelSpec, optional
+        Remembers means, knots and levels; None where there are none to remember.
     """
 
     rhs: str
@@ -184,7 +191,7 @@ class DesignSpec:
     levels: Mapping[str, tuple[Any, ...]]
     unused_levels: Mapping[str, tuple[Any, ...]]
     numbers: frozenset[str]
-    model_spec: ModelSpec
+    model_spec: ModelSpec | None
 
     def matrix(self, data: pd.DataFrame) -> pd.DataFrame:
         """Make the same design columns from other data.
@@ -205,7 +212,10 @@ class DesignSpec:
             If a column is absent or incomplete, or a factor has a level that the fit did not have.
         """
         rhs = compile_rhs(self.rhs)
-        return _materialise(rhs, _prepare(data, rhs, known=self).frame, self.model_spec)[0]
+        prepared = _prepare(data, rhs, known=self)
+        if self.model_spec is None:
+            return _multiply_out(rhs, prepared)
+        return _materialise(rhs, prepared, self.model_spec)[0]
 
 
 def design_matrices(fixed_rhs: str, data: pd.DataFrame) -> tuple[pd.DataFrame, DesignSpec]:
@@ -249,7 +259,10 @@ def design_matrices(fixed_rhs: str, data: pd.DataFrame) -> tuple[pd.DataFrame, D
     rhs = compile_rhs(fixed_rhs)
     prepared = _prepare(data, rhs, known=None)
     _check_size(rhs, prepared.levels)
-    matrix, model_spec = _materialise(rhs, prepared.frame, None)
+    if rhs.fragments or prepared.levels:
+        matrix, model_spec = _materialise(rhs, prepared, None)
+    else:
+        matrix, model_spec = _multiply_out(rhs, prepared), None
     spec = DesignSpec(
         rhs=rhs.text,
         columns=tuple(matrix.columns),
@@ -266,7 +279,8 @@ def design_matrices(fixed_rhs: str, data: pd.DataFrame) -> tuple[pd.DataFrame, D
 class _Prepared:
     """Columns under their aliases, as numbers or factors, and what was found about them."""
 
-    frame: pd.DataFrame
+    n_rows: int
+    columns: Mapping[str, Any]
     levels: Mapping[str, tuple[Any, ...]]
     unused: Mapping[str, tuple[Any, ...]]
     numbers: frozenset[str]
@@ -281,9 +295,10 @@ def _prepare(data: pd.DataFrame, rhs: RightHandSide, *, known: DesignSpec | None
     numbers: set[str] = set()
     for (name, is_factor), alias in rhs.aliases.items():
         values = data[name]
-        if values.isna().any():
+        missing = values.isna().to_numpy()
+        if missing.any():
             raise DesignError(
-                f"{int(values.isna().sum())} row(s) have no {name!r}; drop or fill them first."
+                f"{int(missing.sum())} row(s) have no {name!r}; drop or fill them first."
             )
         if not is_factor and _enters_as_number(values, name, known):
             columns[alias] = values.to_numpy(dtype=float)
@@ -292,8 +307,7 @@ def _prepare(data: pd.DataFrame, rhs: RightHandSide, *, known: DesignSpec | None
         allowed = known.levels[name] if known is not None else None
         columns[alias], levels[name], left = _as_factor(values, name, allowed)
         unused |= {name: left} if left else {}
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(data)))
-    return _Prepared(frame, levels, unused, frozenset(numbers))
+    return _Prepared(len(data), columns, levels, unused, frozenset(numbers))
 
 
 def _enters_as_number(values: pd.Series, name: str, known: DesignSpec | None) -> bool:
@@ -378,10 +392,22 @@ def _check_size(rhs: RightHandSide, levels: Mapping[str, tuple[Any, ...]]) -> No
         )
 
 
+def _multiply_out(rhs: RightHandSide, prepared: _Prepared) -> pd.DataFrame:
+    """Build the columns of a formula of plain numbers, as formulaic would, in its order."""
+    terms = rhs.ordered_terms()
+    matrix = np.ones((prepared.n_rows, len(terms)))
+    for j, term in enumerate(terms):
+        for alias in term:
+            matrix[:, j] *= prepared.columns.get(alias, 1.0)
+    names = ["Intercept" if term == ("1",) else rhs.display(":".join(term)) for term in terms]
+    return pd.DataFrame(matrix, columns=names)
+
+
 def _materialise(
-    rhs: RightHandSide, frame: pd.DataFrame, spec: ModelSpec | None
+    rhs: RightHandSide, prepared: _Prepared, spec: ModelSpec | None
 ) -> tuple[pd.DataFrame, ModelSpec]:
     """Let formulaic build the columns, and give them the user's names."""
+    frame = pd.DataFrame(prepared.columns, index=pd.RangeIndex(prepared.n_rows))
     first_time = {"na_action": "ignore", "output": "pandas"} if spec is None else {}
     source = rhs.formula() if spec is None else spec
     try:

@@ -15,8 +15,10 @@ from pmsstats.results import Exclusion, FitLog, Result
 
 if TYPE_CHECKING:
     from pmsstats.cohort.schema import Measure
+    from pmsstats.models.anova import AnovaResult
     from pmsstats.models.degrees_of_freedom import FTest, Inference
     from pmsstats.models.fixed_design import FixedDesign
+    from pmsstats.models.means_result import Held, MeansResult, Weighting
 
 __all__ = ["FixedEffectsResult", "FixedEffectsSpec"]
 
@@ -218,6 +220,47 @@ class FixedEffectsResult(Result):
         """
         _, weights = self._weights(contrasts, None)
         return self.inference.f_test(weights, self.coefficients["estimate"].to_numpy())
+
+    def anova(self) -> AnovaResult:
+        """Test each term of the model: type III F tests.
+
+        Returns
+        -------
+        AnovaResult
+            ``term statistic df_numerator df_denominator p_value``; see
+            :func:`pmsstats.models.anova.anova`.
+        """
+        from pmsstats.models.anova import anova
+
+        return anova(self)
+
+    def marginal_means(
+        self,
+        by: str | Sequence[str],
+        *,
+        at: Held | None = None,
+        weights: Weighting = "equal",
+    ) -> MeansResult:
+        """Estimate means per level of some columns, the others balanced (least-squares means).
+
+        Parameters
+        ----------
+        by : str or sequence of str
+            Columns of the model.
+        at : mapping, optional
+            Values at which others are held, such as ``{"year": 2.0}``.
+        weights : {"equal", "proportional"}, default "equal"
+            Weight of the levels of other factors.
+
+        Returns
+        -------
+        MeansResult
+            With ``.differences(...)``; see
+            :func:`pmsstats.models.marginal_means.estimate_means`.
+        """
+        from pmsstats.models.marginal_means import estimate_means
+
+        return estimate_means(self, by, at=at, weights=weights)
 
     def _weights(
         self, contrasts: Any, labels: Sequence[str] | None

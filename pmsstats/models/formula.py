@@ -7,6 +7,7 @@ checked parts, with columns under names of our own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,18 +29,23 @@ __all__ = [
     "complete_rows",
     "design_matrices",
     "formula_variables",
+    "grouping_columns",
     "parse_formula",
 ]
+
+_GROUP_PART = re.compile(r"`[^`]*`|[^:`]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomTerm:
-    """Effects that vary from subject to subject.
+    """Effects that vary from subject to subject, or between other groups.
 
     Parameters
     ----------
     group : str
-        Column that tells the subjects apart.
+        Column that tells the subjects apart; or several with colons between them, of which each
+        combination is a group: ``"site_id:subject_id"``. A column whose name has a colon in it
+        stands in backticks.
     terms : tuple of str
         What varies: ``"1"`` is the intercept, the others are formula terms such as ``"year"``.
     correlated : bool, default True
@@ -49,12 +55,19 @@ class RandomTerm:
     Raises
     ------
     FormulaError
-        If there is no term, or one is not allowed.
+        If there is no term or group, or one is not allowed.
+
+    Notes
+    -----
+    A term is lme4's ``(year | subject_id)``, nlme's ``random = ~ year | subject_id``, and SAS's
+    ``random intercept year / subject=subject_id type=un``.
 
     Examples
     --------
     >>> RandomTerm(group="subject_id", terms=("1", "year")).formula()
     '(year | subject_id)'
+    >>> RandomTerm(group="site_id:subject_id").columns
+    ('site_id', 'subject_id')
     """
 
     group: str
@@ -68,7 +81,18 @@ class RandomTerm:
                 f"`terms` of a random term must be a tuple such as ('1', 'year'), got "
                 f"{self.terms!r}."
             )
+        columns = self.columns
+        if not all(columns) or len(set(columns)) < len(columns):
+            raise FormulaError(
+                "`group` of a random term must be a column, or different columns with colons "
+                f"between them, got {self.group!r}."
+            )
         compile_rhs(self.rhs())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns whose combinations are the groups; most often one."""
+        return grouping_columns(self.group)
 
     def rhs(self) -> str:
         """Return the varying terms as the right-hand side of a formula."""
@@ -80,8 +104,31 @@ class RandomTerm:
         slopes = [term for term in self.terms if term != "1"]
         inside = " + ".join(slopes) if slopes else "1"
         prefix = "" if "1" in self.terms else "0 + "
-        group = self.group if self.group.isidentifier() else f"`{self.group}`"
+        group = ":".join(c if c.isidentifier() else f"`{c}`" for c in self.columns)
         return f"({prefix}{inside} {bar} {group})"
+
+
+def grouping_columns(group: str) -> tuple[str, ...]:
+    """Split the name of a grouping factor into the columns that it combines.
+
+    Parameters
+    ----------
+    group : str
+        As in :class:`RandomTerm`.
+
+    Returns
+    -------
+    tuple of str
+        Column names, without backticks.
+
+    Examples
+    --------
+    >>> grouping_columns("site_id:subject_id"), grouping_columns("`a:b`")
+    (('site_id', 'subject_id'), ('a:b',))
+    """
+    if not isinstance(group, str):
+        raise FormulaError(f"`group` of a random term must be a text, got {group!r}.")
+    return tuple(part.strip("`") for part in _GROUP_PART.findall(group)) or ("",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +191,7 @@ def parse_formula(formula: str) -> ParsedFormula:
     return ParsedFormula(
         outcome=_outcome(left),
         fixed=compile_rhs(text).text,
-        random_terms=tuple(_random_term(group) for group in groups),
+        random_terms=tuple(term for group in groups for term in _random_terms(group)),
     )
 
 
@@ -203,22 +250,44 @@ def _check_neighbours(tokens: Sequence[Token], start: int, end: int) -> None:
         )
 
 
-def _random_term(tokens: Sequence[Token]) -> RandomTerm:
-    """Read what stands in the brackets of a random term."""
+def _random_terms(tokens: Sequence[Token]) -> tuple[RandomTerm, ...]:
+    """Read what stands in the brackets of a random term; a slash makes several terms of it."""
     text = join_tokens(tokens)
     bars = [i for i, token in enumerate(tokens) if token.text in {"|", "||"}]
     if len(bars) != 1:
         raise FormulaError(f"A random term has one bar, as in (year | subject_id), got ({text}).")
     left, group = tokens[: bars[0]], tokens[bars[0] + 1 :]
-    if len(group) != 1 or group[0].kind != "name":
-        raise FormulaError(
-            f"Right of the bar stands one column that tells subjects apart, got "
-            f"{join_tokens(group)!r}. For a combination make one column that holds both."
-        )
     if not left:
         raise FormulaError(f"Left of the bar stands what varies, as in (year | ...), got ({text}).")
-    return RandomTerm(
-        group=group[0].text,
-        terms=compile_rhs(join_tokens(left)).term_names(),
-        correlated=tokens[bars[0]].text == "|",
+    terms = compile_rhs(join_tokens(left)).term_names()
+    correlated = tokens[bars[0]].text == "|"
+    return tuple(
+        RandomTerm(group=name, terms=terms, correlated=correlated) for name in _groupings(group)
     )
+
+
+def _groupings(tokens: Sequence[Token]) -> tuple[str, ...]:
+    """Read what stands right of the bar: columns with : or / between them, the finest first."""
+    names, signs = tokens[::2], tokens[1::2]
+    if (
+        not names
+        or len(names) == len(signs)
+        or any(token.kind != "name" for token in names)
+        or any(token.text not in {":", "/"} for token in signs)
+    ):
+        raise FormulaError(
+            "Right of the bar stands a column that tells subjects apart, or several as in "
+            f"site_id:subject_id (combinations) and site_id/subject_id (sites, and subjects in "
+            f"them), got {join_tokens(tokens)!r}."
+        )
+    so_far = _group_name(names[0].text)
+    found: list[str] = []
+    for sign, name in zip(signs, names[1:], strict=True):
+        found += [so_far] if sign.text == "/" else []
+        so_far += ":" + _group_name(name.text)
+    return tuple(reversed([*found, so_far]))
+
+
+def _group_name(column: str) -> str:
+    """Return the name of a column as part of a grouping factor."""
+    return f"`{column}`" if ":" in column else column

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pmsstats.errors import FormulaError, nearest
+from pmsstats.models.splines import natural_spline
 
 __all__ = ["TRANSFORMS", "Fragment", "check_fragment", "transform_functions"]
 
@@ -57,6 +58,11 @@ TRANSFORMS: Mapping[str, _Rule] = {
     "bs": _Rule(
         options=(*_SPLINE, "degree", "include_intercept", "lower_bound", "upper_bound"),
         is_basis=True,
+    ),
+    "ns": _Rule(
+        options=(*_SPLINE, "include_intercept", "lower_bound", "upper_bound"),
+        is_basis=True,
+        function=natural_spline,
     ),
     "cr": _Rule(options=(*_SPLINE, "lower_bound", "upper_bound"), is_basis=True),
     "cs": _Rule(options=(*_SPLINE, "lower_bound", "upper_bound"), is_basis=True),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 __all__ = ["quantile", "tabulate_estimates"]
 
@@ -48,14 +48,13 @@ def tabulate_estimates(
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimates / std_errors
     half = quantile(conf_level, df) * std_errors
-    spread = stats.norm if df is None else stats.t(df)
     columns = {
         "term": list(terms),
         "estimate": estimates,
         "std_error": std_errors,
         **({} if df is None else {"df": np.asarray(df, dtype=float)}),
         "statistic": statistic,
-        "p_value": 2 * spread.sf(np.abs(statistic)),
+        "p_value": 2 * _lower_tail(-np.abs(statistic), df),
         "conf_low": estimates - half,
         "conf_high": estimates + half,
     }
@@ -78,4 +77,10 @@ def quantile(conf_level: float, df: np.ndarray | None = None) -> np.ndarray | fl
         For example 1.96.
     """
     upper = 0.5 + conf_level / 2
-    return float(stats.norm.ppf(upper)) if df is None else stats.t.ppf(upper, df)
+    return float(special.ndtri(upper)) if df is None else special.stdtrit(df, upper)
+
+
+def _lower_tail(statistic: np.ndarray, df: np.ndarray | None) -> np.ndarray:
+    """Return the distribution function of t, or of the normal distribution."""
+    tail: np.ndarray = special.ndtr(statistic) if df is None else special.stdtr(df, statistic)
+    return tail

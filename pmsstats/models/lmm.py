@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
 import pandas as pd
 
 from pmsstats.cohort.schema import Measure, default_dictionary
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError, FormulaError, nearest
 from pmsstats.models.backends import LMM_ENGINES, EngineFit, run_lmm_engine
-from pmsstats.models.degrees_of_freedom import DF_METHODS, DfMethod, NormalInference
+from pmsstats.models.degrees_of_freedom import DF_METHODS, DfMethod, Inference
 from pmsstats.models.formula import RandomTerm, formula_variables, parse_formula
-from pmsstats.models.inference import tabulate_estimates
+from pmsstats.models.grouped_inference import grouped_inference
+from pmsstats.models.grouped_likelihood import GroupedLikelihood
+from pmsstats.models.lmm_assembly import assemble_lmm
 from pmsstats.models.lmm_result import LMMResult
 from pmsstats.models.mixed_design import MixedDesign, build_mixed_design
+from pmsstats.models.mixed_inference import mixed_inference
 from pmsstats.models.mixed_likelihood import MixedLikelihood
-from pmsstats.models.mixed_scale import StandardScale, standardise
+from pmsstats.models.mixed_scale import standardise
 from pmsstats.results import Exclusion, FitLog
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ class LMMSpec:
 
     @property
     def group(self) -> str:
-        """Return the column that tells subjects apart."""
+        """Return the first grouping factor; a fit's own `group` is the one with most levels."""
         return self.random[0].group
 
     @property
@@ -158,7 +160,7 @@ class LMMSpec:
         used = [self.outcome, self.fixed, *(term.rhs() for term in self.random)]
         names = [name for rhs in used for name in formula_variables(rhs)]
         names += [self.weights] if self.weights else []
-        return tuple(dict.fromkeys([*names, *(term.group for term in self.random)]))
+        return tuple(dict.fromkeys([*names, *(c for term in self.random for c in term.columns)]))
 
     def formula(self) -> str:
         """Return the model in lme4's language."""
@@ -189,7 +191,7 @@ def fit_lmm(
     data: pd.DataFrame,
     spec: LMMSpec | str,
     *,
-    engine: str = "statsmodels",
+    engine: str = "native",
     on_failure: OnFailure = "raise",
     dictionary: Mapping[str, Measure] | None = None,
     origin: Origin = "real",
@@ -203,10 +205,10 @@ def fit_lmm(
         One row per observation, with the columns that the model names.
     spec : LMMSpec or str
         The model, or its formula in lme4's language (then by REML, with 95 % intervals).
-    engine : {"statsmodels", "lme4"}, default "statsmodels"
-        Which program maximises the likelihood. ``"lme4"`` needs R; its tests and intervals use
-        Satterthwaite's degrees of freedom [1]_. ``"statsmodels"`` has none, so it uses the normal
-        distribution, which is too optimistic below some 50 subjects per group.
+    engine : {"native", "statsmodels", "lme4"}, default "native"
+        Which program maximises the likelihood. ``"native"`` is this package's own. ``"lme4"``
+        needs R; degrees of freedom are then lmerTest's own [1]_. ``"statsmodels"`` takes one
+        grouping column.
     on_failure : {"raise", "warn"}, default "raise"
         What to do without a maximum that can be trusted. ``"warn"`` also warns of singular fits.
     dictionary : mapping of str to Measure, optional
@@ -239,7 +241,12 @@ def fit_lmm(
     ``e ~ N(0, sigma^2)``. The estimate in question is the mean of the outcome in subjects with
     given covariates, had none of them dropped out, if values are missing at random given those
     observed. Standard errors are model based, ``sigma^2 (X' V^-1 X)^-1``, and take the variance
-    components as known, as those of ``summary(lme4::lmer(...))`` do.
+    components as known, as those of ``summary(lme4::lmer(...))`` do; those of
+    ``df_method="kenward-roger"`` are adjusted for their having been estimated [2]_.
+
+    The same numbers come from R's ``lmerTest::lmer`` (``summary(model)``; with ``ddf =
+    "Kenward-Roger"`` through pbkrtest) and from SAS's ``PROC MIXED`` with ``RANDOM ... / TYPE=UN
+    SUBJECT=`` and ``DDFM=SATTERTHWAITE`` or ``DDFM=KR``.
 
     Outcome and columns are put on a common scale before any engine sees them, and the answer is
     mapped back exactly: units of 1e-4 or time in days change nothing. Whether the answer is a
@@ -250,9 +257,12 @@ def fit_lmm(
     ----------
     .. [1] Kuznetsova A, Brockhoff PB, Christensen RHB. lmerTest package: tests in linear mixed
        effects models. J Stat Softw 2017;82(13). doi:10.18637/jss.v082.i13.
+    .. [2] Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum
+       likelihood. Biometrics 1997;53:983-997. doi:10.2307/2533558.
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(7)
     >>> visits = pd.DataFrame({"subject_id": np.repeat(range(40), 4), "year": [0, 1, 2, 3] * 40})
     >>> visits["thalamus_ml"] = 15 - 0.1 * visits["year"] + rng.normal(0, 0.2, 160)
@@ -266,7 +276,8 @@ def fit_lmm(
     _check_choice("on_failure", on_failure, get_args(OnFailure))
     design = build_mixed_design(data, spec)
     standard, back = standardise(design.arrays)
-    likelihood = MixedLikelihood(standard, reml=spec.method == "REML")
+    kind = GroupedLikelihood if standard.others else MixedLikelihood
+    likelihood = kind(standard, reml=spec.method == "REML")
     found = run_lmm_engine(engine, likelihood)
     log = replace(
         found.fit_log,
@@ -275,10 +286,27 @@ def fit_lmm(
         ),
     )
     _judge(log, spec, on_failure)
+    inference = _inference(likelihood, found, spec, design).mapped(back.fixed_covariance)
     known = default_dictionary() if dictionary is None else dictionary
-    return _in_user_units(design, spec, found, back, log).with_context(
+    fit = assemble_lmm(design, spec, found, inference=inference, back=back, fit_log=log)
+    return fit.with_context(
         measure=known.get(spec.outcome.strip("`")), origin=origin, prior=tuple(prior_exclusions)
     )
+
+
+def _inference(
+    likelihood: MixedLikelihood | GroupedLikelihood,
+    found: EngineFit,
+    spec: LMMSpec,
+    design: MixedDesign,
+) -> Inference:
+    """Take the engine's own degrees of freedom where it has those asked for, else work them out."""
+    if found.inference is not None and spec.df_method == "satterthwaite":
+        return found.inference
+    if isinstance(likelihood, GroupedLikelihood):
+        return grouped_inference(likelihood, likelihood.solve(found.psi), spec.df_method)
+    solution = found.solution or likelihood.solve(found.psi)
+    return mixed_inference(likelihood, solution, spec.df_method, columns=design.arrays.X)
 
 
 def _check_choice(name: str, value: object, options: Sequence[str]) -> None:
@@ -293,7 +321,7 @@ def _check_choice(name: str, value: object, options: Sequence[str]) -> None:
 def _judge(log: FitLog, spec: LMMSpec, on_failure: OnFailure) -> None:
     """Raise or warn where there is no maximum; warn of a singular one if warnings are wanted."""
     if not log.converged:
-        other = next(name for name in LMM_ENGINES if name != log.engine)
+        other = "native" if log.engine == "lme4" else "lme4"
         message = (
             f"{log.engine} found no maximum of the likelihood for {spec.formula()} "
             f"({log.message[:300]}). {_WHAT_TO_TRY.format(group=spec.group, other=other)}"
@@ -308,56 +336,3 @@ def _judge(log: FitLog, spec: LMMSpec, on_failure: OnFailure) -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
-
-
-def _in_user_units(
-    design: MixedDesign, spec: LMMSpec, found: EngineFit, back: StandardScale, log: FitLog
-) -> LMMResult:
-    """Map an engine's answer back and put it into tables."""
-    inference = (found.inference or NormalInference(covariance=found.fixed_covariance)).mapped(
-        back.fixed_covariance
-    )
-    psi = back.random_covariance(found.sigma2 * found.psi)
-    modes = back.random(found.modes)
-    return LMMResult(
-        spec=spec,
-        fit_log=log,
-        group=spec.group,
-        n_subjects=design.arrays.n_subjects,
-        n_obs=design.arrays.n_obs,
-        coefficients=tabulate_estimates(
-            design.fixed_names,
-            back.fixed(found.fixed),
-            np.sqrt(np.diag(inference.covariance)),
-            df=inference.df(np.eye(len(inference.covariance))),
-            conf_level=spec.conf_level,
-        ),
-        inference=inference,
-        variance_components=_variance_components(design, spec.group, psi),
-        residual_sd=back.scale * float(np.sqrt(found.sigma2)),
-        blup_frame=pd.DataFrame(
-            {
-                spec.group: list(design.subject_ids),
-                **dict(zip(design.random_names, modes.T, strict=True)),
-            }
-        ),
-        data=design.rows,
-        design=design,
-        exclusions=design.exclusions,
-    )
-
-
-def _variance_components(design: MixedDesign, group: str, psi: np.ndarray) -> pd.DataFrame:
-    """Tabulate variances, covariances and correlations of the random effects."""
-    names = design.random_names
-    sd = np.sqrt(np.diag(psi))
-    rows: list[tuple[str, str, str, float, str]] = [
-        (group, name, name, float(psi[i, i]), "variance") for i, name in enumerate(names)
-    ]
-    pairs = [(i, j) for block in design.arrays.blocks for i in block for j in block if i < j]
-    for kind in ("covariance", "correlation"):
-        for i, j in pairs:
-            scale = sd[i] * sd[j] if kind == "correlation" else 1.0
-            value = float(psi[i, j] / scale) if scale > 0 else float("nan")
-            rows.append((group, names[i], names[j], value, kind))
-    return pd.DataFrame(rows, columns=["group", "term1", "term2", "estimate", "kind"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pmsstats.errors import DesignError, nearest
 from pmsstats.models.fixed_result import FixedEffectsResult
 from pmsstats.plots.trajectories import plot_trajectories
 from pmsstats.results import to_plain
@@ -15,9 +16,14 @@ from pmsstats.results import to_plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pmsstats.models.diagnostics_result import DiagnosticsResult
+    from pmsstats.models.influence_result import InfluenceResult
     from pmsstats.models.lmm import LMMSpec
+    from pmsstats.models.lmm_prediction import BlupsResult
     from pmsstats.models.margins import SlopesResult
     from pmsstats.models.mixed_design import MixedDesign
+    from pmsstats.models.slope_ratio import SlowingResult
+    from pmsstats.seeds import Seed
 
 __all__ = ["LMMResult"]
 
@@ -59,12 +65,15 @@ class LMMResult(FixedEffectsResult):
         Within subjects, in units of the outcome.
     blup_frame : pandas.DataFrame
         Predicted random effects: the subject's id and one column per effect.
+    other_blups : mapping of str to DataFrame
+        The same of each further grouping factor, by its name.
     """
 
     spec: LMMSpec
     variance_components: pd.DataFrame
     residual_sd: float
     blup_frame: pd.DataFrame
+    other_blups: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     design: MixedDesign
 
     @property
@@ -88,20 +97,37 @@ class LMMResult(FixedEffectsResult):
             words += ["singular: some variance between subjects is estimated as zero"]
         return "; ".join([", ".join(words), *self.notes])
 
-    def blups(self) -> pd.DataFrame:
+    def blups(self, group: str | None = None) -> pd.DataFrame:
         """Return each subject's predicted deviation from the mean.
+
+        Parameters
+        ----------
+        group : str, optional
+            Grouping factor; by default that of the subjects.
 
         Returns
         -------
         pandas.DataFrame
             The subject's id, and one column per random effect (``intercept``, ``year``, ...).
 
+        Raises
+        ------
+        DesignError
+            If the model has no such grouping factor.
+
         Notes
         -----
         Best linear unbiased predictions: shrunk towards zero, the more so the fewer visits a
-        subject has. R: ``ranef(model)``.
+        subject has. R: ``ranef(model)``; SAS: ``SOLUTION`` of ``RANDOM``. With standard errors:
+        :func:`~pmsstats.models.lmm_prediction.estimate_blups`.
         """
-        return self.blup_frame.copy()
+        frames = {self.group: self.blup_frame, **self.other_blups}
+        if group is not None and group not in frames:
+            raise DesignError(
+                f"`group` must be one of {', '.join(frames)}, got {group!r}."
+                f"{nearest(group, frames)}"
+            )
+        return frames[self.group if group is None else group].copy()
 
     def slopes(
         self, by: str | None = None, *, time: str = "year", over: tuple[float, float] | None = None
@@ -176,6 +202,127 @@ class LMMResult(FixedEffectsResult):
 
         return mean_curves(self, by=by, time=time, at=at)
 
+    def slowing(
+        self, by: str, *, time: str = "year", over: tuple[float, float] | None = None
+    ) -> SlowingResult:
+        """Estimate by how many percent each group's change is slower than the first group's.
+
+        Parameters
+        ----------
+        by : str
+            Column whose groups are compared; the first is the reference.
+        time : str, default "year"
+            Time column.
+        over : tuple of float, optional
+            Take average slopes between these two times.
+
+        Returns
+        -------
+        SlowingResult
+            With Fieller's intervals; see :func:`pmsstats.models.slope_ratio.estimate_slowing`.
+        """
+        from pmsstats.models.slope_ratio import estimate_slowing
+
+        return estimate_slowing(self, by=by, time=time, over=over)
+
+    def random_effects(self, *, conditional: bool = False) -> BlupsResult:
+        """Predict each subject's deviation from the mean, with standard errors.
+
+        Parameters
+        ----------
+        conditional : bool, default False
+            Take the fixed effects as known, as lme4 does.
+
+        Returns
+        -------
+        BlupsResult
+            See :func:`pmsstats.models.lmm_prediction.estimate_blups`.
+        """
+        from pmsstats.models.lmm_prediction import estimate_blups
+
+        return estimate_blups(self, conditional=conditional)
+
+    def predict_subjects(self, newdata: pd.DataFrame) -> pd.DataFrame:
+        """Predict the values of given subjects at given times (conditional on their visits).
+
+        Parameters
+        ----------
+        newdata : pandas.DataFrame
+            Has the subject and every variable of the model.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See :func:`pmsstats.models.lmm_prediction.predict_subjects`.
+        """
+        from pmsstats.models.lmm_prediction import predict_subjects
+
+        return predict_subjects(self, newdata)
+
+    def predict_marginal(self, newdata: pd.DataFrame) -> pd.DataFrame:
+        """Predict means, with their intervals and those of a new subject's value.
+
+        Parameters
+        ----------
+        newdata : pandas.DataFrame
+            Has every variable of the model, apart from the subject.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See :func:`pmsstats.models.lmm_prediction.predict_marginal`.
+        """
+        from pmsstats.models.lmm_prediction import predict_marginal
+
+        return predict_marginal(self, newdata)
+
+    def residuals(self) -> pd.DataFrame:
+        """Return marginal, conditional and standardised residuals, one row per observation.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See :func:`pmsstats.models.lmm_diagnostics.estimate_residuals`.
+        """
+        from pmsstats.models.lmm_diagnostics import estimate_residuals
+
+        return estimate_residuals(self)
+
+    def diagnose(
+        self, *, time: str | None = None, n_simulated: int = 0, seed: Seed | None = None
+    ) -> DiagnosticsResult:
+        """Hold residuals and random effects against what the model assumes.
+
+        Parameters
+        ----------
+        time : str, optional
+            Time column.
+        n_simulated : int, default 0
+            Data sets that are simulated for the envelopes; none by default.
+        seed : int, SeedSequence or Generator, optional
+            Of the simulation.
+
+        Returns
+        -------
+        DiagnosticsResult
+            See :func:`pmsstats.models.lmm_diagnostics.diagnose`.
+        """
+        from pmsstats.models.lmm_diagnostics import diagnose
+
+        return diagnose(self, time=time, n_simulated=n_simulated, seed=seed)
+
+    def influence(self) -> InfluenceResult:
+        """Say what each subject's absence would change.
+
+        Returns
+        -------
+        InfluenceResult
+            See :func:`pmsstats.models.influence.estimate_influence`.
+        """
+        from pmsstats.models.influence import estimate_influence
+
+        return estimate_influence(self)
+
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw each subject's values and the fitted mean; ``by=`` and ``time=`` choose columns."""
         from pmsstats.models.trajectory_frames import trajectory_frames
@@ -203,6 +350,7 @@ class LMMResult(FixedEffectsResult):
             "variance_components": to_plain(self.variance_components),
             "residual_sd": to_plain(self.residual_sd),
             "blups": to_plain(self.blup_frame),
+            "other_blups": to_plain(self.other_blups),
             "notes": list(self.notes),
             "origin": self.origin,
             "exclusions": to_plain(self.exclusions),

@@ -23,6 +23,7 @@ __all__ = [
     "estimate_slopes",
     "individual_slopes",
     "mean_curves",
+    "slope_weights",
 ]
 
 DAYS_PER_YEAR = 365.25
@@ -105,6 +106,40 @@ def estimate_slopes(
         origin=fit.origin,
         exclusions=fit.exclusions,
     )
+
+
+def slope_weights(
+    fit: LMMResult, *, by: str | None, time: str, over: tuple[float, float] | None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return each group's mean slope as a combination of the fixed effects.
+
+    Parameters
+    ----------
+    fit : LMMResult
+        A fitted model whose mean changes over time.
+    by : str, optional
+        Column whose groups are told apart.
+    time : str
+        Time column.
+    over : tuple of float, optional
+        Two times: the average slope between them.
+
+    Returns
+    -------
+    labels : tuple of str
+        One per group, the reference first.
+    weights : ndarray, shape (n_groups, p)
+        Per unit of the time column (per day for ``day``); missing where a slope cannot be
+        estimated.
+
+    Raises
+    ------
+    DesignError
+        As :func:`estimate_slopes`.
+    """
+    grid = ReferenceGrid.of(fit, by, time)
+    slopes, _ = _slope_weights(fit, grid, over, None)
+    return tuple(str(level) for level in grid.groups), slopes
 
 
 def _count_subjects(fit: LMMResult, by: str | None, level: Any) -> int:
@@ -192,9 +227,8 @@ def _with_percent_differences(
     beta = fit.coefficients["estimate"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         percent = 100 * (slopes @ beta) / (baselines @ beta)
-    return _add_percent(
-        fit, table, percent[1:] - percent[0], gradients[1:] - gradients[0], good[1:] & good[0]
-    )
+        change, gradient = percent[1:] - percent[0], gradients[1:] - gradients[0]
+    return _add_percent(fit, table, change, gradient, good[1:] & good[0])
 
 
 def _may_divide(fit: LMMResult, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -10,22 +10,26 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError, first_ids
-from pmsstats.models.columns import independent_columns, within_subjects
 from pmsstats.models.design import (
     DesignSpec,
     complete_rows,
     design_matrices,
     formula_variables,
     lost_subjects,
+    require_columns,
 )
 from pmsstats.models.fixed_design import FixedDesign, build_fixed_design, level_notes
+from pmsstats.models.mixed_checks import check_estimable
 from pmsstats.models.wilkinson import compile_rhs
 from pmsstats.results import Exclusion, exclude
 
 if TYPE_CHECKING:
+    from pmsstats.models.formula import RandomTerm
     from pmsstats.models.lmm import LMMSpec
 
 __all__ = [
+    "GroupingArrays",
+    "GroupingDesign",
     "MixedArrays",
     "MixedDesign",
     "build_mixed_design",
@@ -35,8 +39,37 @@ _INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class GroupingArrays:
+    """The random effects of a further grouping factor.
+
+    Parameters
+    ----------
+    name : str
+        The factor, for messages.
+    codes : ndarray of int, shape (n_obs,)
+        Level number of each row, 0 to n_levels - 1.
+    n_levels : int
+        How many levels.
+    Z : ndarray, shape (n_obs, q)
+        Random effects of each row's level.
+    blocks : tuple of tuple of int
+        Columns of `Z` whose effects may be correlated with each other.
+    """
+
+    name: str
+    codes: np.ndarray
+    n_levels: int
+    Z: np.ndarray
+    blocks: tuple[tuple[int, ...], ...]
+
+    def mask(self) -> np.ndarray:
+        """Return which entries of the random-effects covariance are free: shape (q, q), bool."""
+        return _free_entries(self.Z.shape[1], self.blocks)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MixedArrays:
-    """The numbers of a linear mixed model with one grouping factor.
+    """The numbers of a linear mixed model.
 
     Parameters
     ----------
@@ -47,11 +80,16 @@ class MixedArrays:
     Z : ndarray, shape (n_obs, q)
         Random effects of each row's subject.
     subject : ndarray of int, shape (n_obs,)
-        Subject number of each row, 0 to n_subjects - 1.
+        Subject number of each row, 0 to n_subjects - 1. With several grouping factors this is the
+        one with the most levels.
     n_subjects : int
         How many subjects.
     blocks : tuple of tuple of int
         Columns of `Z` whose effects may be correlated with each other.
+    weights : ndarray, shape (n_obs,), optional
+        Precision weights: the residual variance of a row is ``sigma^2 / weight``, as in lme4.
+    others : tuple of GroupingArrays
+        Further grouping factors, nested in or crossed with the subjects.
     """
 
     y: np.ndarray
@@ -60,6 +98,8 @@ class MixedArrays:
     subject: np.ndarray
     n_subjects: int
     blocks: tuple[tuple[int, ...], ...]
+    weights: np.ndarray | None = None
+    others: tuple[GroupingArrays, ...] = ()
 
     @property
     def n_obs(self) -> int:
@@ -68,49 +108,40 @@ class MixedArrays:
 
     def mask(self) -> np.ndarray:
         """Return which entries of the random-effects covariance are free: shape (q, q), bool."""
-        free = np.zeros((self.Z.shape[1],) * 2, dtype=bool)
-        for block in self.blocks:
-            free[np.ix_(block, block)] = True
-        return free
+        return _free_entries(self.Z.shape[1], self.blocks)
+
+
+def _free_entries(q: int, blocks: Sequence[Sequence[int]]) -> np.ndarray:
+    """Say which entries of a covariance of q effects are free."""
+    free = np.zeros((q, q), dtype=bool)
+    for block in blocks:
+        free[np.ix_(block, block)] = True
+    return free
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MixedDesign(FixedDesign):
-    """A mixed model's arrays with the words that belong to them.
+class GroupingDesign:
+    """The words that belong to the random effects of one grouping factor.
 
     Parameters
     ----------
-    arrays : MixedArrays
-        The numbers.
-    rows : pandas.DataFrame
-        The rows that they were made from.
-    subject_ids : tuple
-        Subject id of each subject number.
-    fixed_names : tuple of str
-        Of the columns of `X`.
+    group : str
+        The factor: a column of the design's rows.
+    ids : tuple
+        Of each level number: its value in that column.
     random_names : tuple of str
         Of the columns of `Z`; the intercept is ``"intercept"``.
-    fixed : DesignSpec
-        Makes `X` (with the dropped columns) from other data.
-    kept : tuple of int
-        Columns of `fixed` that were kept.
-    aliasing : ndarray, shape (p, n_dropped)
-        The dropped columns as combinations of the kept ones.
     random : tuple of DesignSpec
         Make `Z` from other data.
-    exclusions : tuple of Exclusion
-        Rows that were left out.
-    notes : tuple of str
-        What a reader should know: columns and levels that were dropped.
+    blocks : tuple of tuple of int
+        Columns of `Z` whose effects may be correlated with each other.
     """
 
-    arrays: MixedArrays
-    rows: pd.DataFrame
-    subject_ids: tuple[Any, ...]
+    group: str
+    ids: tuple[Any, ...]
     random_names: tuple[str, ...]
     random: tuple[DesignSpec, ...]
-    exclusions: tuple[Exclusion, ...]
-    notes: tuple[str, ...]
+    blocks: tuple[tuple[int, ...], ...]
 
     def random_matrix(self, data: pd.DataFrame) -> np.ndarray:
         """Make the columns of `Z` from other data.
@@ -126,6 +157,70 @@ class MixedDesign(FixedDesign):
             In the order of `random_names`.
         """
         return np.hstack([spec.matrix(data).to_numpy() for spec in self.random])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MixedDesign(FixedDesign):
+    """A mixed model's arrays with the words that belong to them.
+
+    Parameters
+    ----------
+    fixed_names : tuple of str
+        Of the columns of `X`.
+    fixed : DesignSpec
+        Makes `X` (with the dropped columns) from other data.
+    kept : tuple of int
+        Columns of `fixed` that were kept.
+    aliasing : ndarray, shape (p, n_dropped)
+        The dropped columns as combinations of the kept ones.
+    arrays : MixedArrays
+        The numbers.
+    rows : pandas.DataFrame
+        The rows that they were made from. A grouping factor that combines columns, such as
+        ``site_id:subject_id``, is a column of them.
+    subject_ids : tuple
+        Subject id of each subject number.
+    random_names : tuple of str
+        Of the columns of `Z`; the intercept is ``"intercept"``.
+    random : tuple of DesignSpec
+        Make `Z` from other data.
+    exclusions : tuple of Exclusion
+        Rows that were left out.
+    notes : tuple of str
+        What a reader should know: columns and levels that were dropped.
+    groupings : tuple of GroupingDesign
+        Every grouping factor: that of the subjects, then `arrays.others`, by falling number of
+        levels.
+    """
+
+    arrays: MixedArrays
+    rows: pd.DataFrame
+    subject_ids: tuple[Any, ...]
+    random_names: tuple[str, ...]
+    random: tuple[DesignSpec, ...]
+    exclusions: tuple[Exclusion, ...]
+    notes: tuple[str, ...]
+    groupings: tuple[GroupingDesign, ...]
+
+    @property
+    def group(self) -> str:
+        """Return the column of `rows` that tells subjects apart: the factor with most levels."""
+        return self.groupings[0].group
+
+    def random_matrix(self, data: pd.DataFrame) -> np.ndarray:
+        """Make the columns of `Z` from other data.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            Has the variables of the random part.
+
+        Returns
+        -------
+        ndarray, shape (n, q)
+            In the order of `random_names`.
+        """
+        return self.groupings[0].random_matrix(data)
 
 
 def build_mixed_design(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
@@ -146,66 +241,57 @@ def build_mixed_design(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
     Raises
     ------
     DesignError
-        If no row is left, there are too few rows or subjects, nothing varies, or random effects
-        cannot be told from the residual.
+        If no row is left, there are too few rows, subjects or groups, nothing varies, weights are
+        not positive, or random effects cannot be told from the residual or from each other.
     """
     if not isinstance(data, pd.DataFrame):
         raise DesignError(
             f"`data` must be a pandas DataFrame with one row per observation, such as "
             f"cohort.visits, got {type(data).__name__}."
         )
-    group = _only_group(spec)
-    rows, exclusions = _usable_rows(data, spec, group)
+    rows, exclusions = _usable_rows(data, spec)
     y = _outcome(rows, spec)
     X, fixed = build_fixed_design(spec.fixed, rows)
-    made = [design_matrices(term.rhs(), rows) for term in spec.random]
-    z_frames = [frame for frame, _ in made]
-    randoms = tuple(made_spec for _, made_spec in made)
-    codes, ids = pd.factorize(rows[group], sort=False)
+    rows, made = _groupings(rows, spec)
+    (main, main_arrays), others = made[0], made[1:]
     arrays = MixedArrays(
         y=y,
         X=X,
-        Z=np.hstack([frame.to_numpy() for frame in z_frames]),
-        subject=codes,
-        n_subjects=len(ids),
-        blocks=_blocks(spec, z_frames, randoms),
+        Z=main_arrays.Z,
+        subject=main_arrays.codes,
+        n_subjects=main_arrays.n_levels,
+        blocks=main.blocks,
+        weights=_weights(rows, spec),
+        others=tuple(numbers for _, numbers in others),
     )
+    random_specs = [made_spec for words, _ in made for made_spec in words.random]
     design = MixedDesign(
         arrays=arrays,
         rows=rows,
-        subject_ids=tuple(ids),
+        subject_ids=main.ids,
         fixed_names=fixed.fixed_names,
-        random_names=tuple(_random_name(str(c)) for frame in z_frames for c in frame.columns),
+        random_names=main.random_names,
         fixed=fixed.fixed,
         kept=fixed.kept,
         aliasing=fixed.aliasing,
-        random=randoms,
+        random=main.random,
         exclusions=exclusions,
-        notes=(*fixed.notes_on_columns(), *level_notes(fixed.fixed, *randoms)),
+        notes=(*fixed.notes_on_columns(), *level_notes(fixed.fixed, *random_specs)),
+        groupings=tuple(words for words, _ in made),
     )
-    _check_estimable(design, spec)
+    check_estimable(design, spec)
     return design
 
 
-def _only_group(spec: LMMSpec) -> str:
-    """Return the grouping column; refuse several."""
-    groups = list(dict.fromkeys(term.group for term in spec.random))
-    if len(groups) > 1:
-        raise DesignError(
-            f"Random terms must share one grouping column, got {', '.join(groups)}. Crossed and "
-            "nested groupings are not offered; enter the second one as a fixed effect."
-        )
-    return groups[0]
-
-
-def _usable_rows(
-    data: pd.DataFrame, spec: LMMSpec, group: str
-) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
+def _usable_rows(data: pd.DataFrame, spec: LMMSpec) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
     """Keep complete rows in which every transform gives a finite number."""
     if len(data) == 0:
         raise DesignError("The data have no rows, so there is nothing to fit.")
     stage = f"mixed model of {spec.outcome}"
-    rows, exclusions = complete_rows(data, spec.variables, stage=stage, subject=group)
+    grouping = tuple(dict.fromkeys(c for term in spec.random for c in term.columns))
+    subject = _most_levels(data, grouping)
+    variables = (*_variables(spec), *grouping)
+    rows, exclusions = complete_rows(data, variables, stage=stage, subject=subject)
     named = [(spec.outcome, f"0 + {spec.outcome}"), (spec.fixed, spec.fixed)]
     named += [(term.rhs(), term.rhs()) for term in spec.random]
     for shown, rhs in named:
@@ -213,13 +299,96 @@ def _usable_rows(
             continue
         matrix, _ = design_matrices(rhs, rows)
         keep = np.isfinite(matrix.to_numpy()).all(axis=1)
-        exclusions += exclude(stage, "row", f"{shown} is not finite", rows.loc[~keep, group])
-        exclusions += lost_subjects(stage, rows[group], keep)
+        if keep.all():
+            continue
+        exclusions += exclude(stage, "row", f"{shown} is not finite", rows.loc[~keep, subject])
+        exclusions += lost_subjects(stage, rows[subject], keep)
         rows = rows.loc[keep].reset_index(drop=True)
     if len(rows) == 0:
         reasons = "; ".join(f"{e.reason}: {e.n} row(s)" for e in exclusions if e.unit == "row")
         raise DesignError(f"No row is left for the {stage} ({reasons}).")
     return rows, exclusions
+
+
+def _variables(spec: LMMSpec) -> tuple[str, ...]:
+    """List the columns that must be complete, those of the grouping factors apart."""
+    sides = [spec.outcome, spec.fixed, *(term.rhs() for term in spec.random)]
+    weights = getattr(spec, "weights", None)
+    names = [name for rhs in sides for name in formula_variables(rhs)]
+    return tuple(dict.fromkeys([*names, *([weights] if weights else [])]))
+
+
+def _most_levels(data: pd.DataFrame, columns: Sequence[str]) -> str:
+    """Return the column that tells most units apart, by which exclusions are listed."""
+    if len(columns) == 1:
+        return columns[0]
+    require_columns(data, columns)
+    return max(columns, key=lambda name: data[name].nunique())
+
+
+def _weights(rows: pd.DataFrame, spec: LMMSpec) -> np.ndarray | None:
+    """Return the precision weights, checked; None where there are none."""
+    name = getattr(spec, "weights", None)
+    if name is None:
+        return None
+    values = rows[name]
+    if not pd.api.types.is_numeric_dtype(values.dtype) or values.dtype == bool:
+        raise DesignError(f"`weights` must be a column of positive numbers, but {name!r} is not.")
+    weights: np.ndarray = values.to_numpy(dtype=float)
+    bad = ~(weights > 0)
+    if bad.any():
+        raise DesignError(
+            f"`weights` must be positive, but {int(bad.sum())} row(s) of {name!r} are not (the "
+            f"first: {weights[bad][0]:g}). Drop the rows that should not count."
+        )
+    return weights
+
+
+def _groupings(
+    rows: pd.DataFrame, spec: LMMSpec
+) -> tuple[pd.DataFrame, list[tuple[GroupingDesign, GroupingArrays]]]:
+    """Make every grouping factor, the one with the most levels first."""
+    groups = dict.fromkeys(term.group for term in spec.random)
+    made = []
+    for group in groups:
+        terms = [term for term in spec.random if term.group == group]
+        if group not in rows.columns:
+            rows = rows.assign(**{group: _combination(rows, terms[0].columns)})
+        made.append(_grouping(rows, group, terms))
+    made.sort(key=lambda pair: -pair[1].n_levels)
+    return rows, made
+
+
+def _combination(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Label the combinations of some columns, as lme4 does: ``"site:subject"``."""
+    parts = [rows[name].astype(str) for name in columns]
+    labels = parts[0].str.cat(parts[1:], sep=":") if len(parts) > 1 else rows[columns[0]]
+    if labels.nunique() < rows[list(columns)].drop_duplicates().shape[0]:
+        raise DesignError(
+            f"Different combinations of {' and '.join(columns)} read the same when joined with a "
+            "colon. Take the colons out of their values."
+        )
+    return labels
+
+
+def _grouping(
+    rows: pd.DataFrame, group: str, terms: Sequence[RandomTerm]
+) -> tuple[GroupingDesign, GroupingArrays]:
+    """Make the random effects of one grouping factor."""
+    made = [design_matrices(term.rhs(), rows) for term in terms]
+    frames = [frame for frame, _ in made]
+    randoms = tuple(made_spec for _, made_spec in made)
+    codes, ids = pd.factorize(rows[group], sort=False)
+    blocks = _blocks(terms, frames, randoms)
+    words = GroupingDesign(
+        group=group,
+        ids=tuple(ids),
+        random_names=tuple(_random_name(str(c)) for frame in frames for c in frame.columns),
+        random=randoms,
+        blocks=blocks,
+    )
+    Z = np.hstack([frame.to_numpy() for frame in frames])
+    return words, GroupingArrays(name=group, codes=codes, n_levels=len(ids), Z=Z, blocks=blocks)
 
 
 def _outcome(rows: pd.DataFrame, spec: LMMSpec) -> np.ndarray:
@@ -234,12 +403,12 @@ def _outcome(rows: pd.DataFrame, spec: LMMSpec) -> np.ndarray:
 
 
 def _blocks(
-    spec: LMMSpec, frames: Sequence[pd.DataFrame], made: Sequence[DesignSpec]
+    terms: Sequence[RandomTerm], frames: Sequence[pd.DataFrame], made: Sequence[DesignSpec]
 ) -> tuple[tuple[int, ...], ...]:
     """List the columns of `Z` that may be correlated with each other."""
     blocks: list[tuple[int, ...]] = []
     start = 0
-    for term, frame, made_spec in zip(spec.random, frames, made, strict=True):
+    for term, frame, made_spec in zip(terms, frames, made, strict=True):
         if not term.correlated and made_spec.levels:
             raise DesignError(
                 f"{term.formula()} asks for uncorrelated effects of the levels of "
@@ -255,74 +424,3 @@ def _blocks(
 def _random_name(name: str) -> str:
     """Name a random effect."""
     return "intercept" if name == _INTERCEPT else name
-
-
-def _check_estimable(design: MixedDesign, spec: LMMSpec) -> None:
-    """Refuse designs in which the parameters cannot be told apart."""
-    arrays = design.arrays
-    n_random = arrays.Z.shape[1]
-    n_parameters = arrays.X.shape[1] + sum(len(b) * (len(b) + 1) // 2 for b in arrays.blocks) + 1
-    if arrays.n_subjects < 2:
-        raise DesignError(
-            f"The mixed model of {spec.outcome} needs several subjects to tell variation between "
-            f"them from variation within, but the data have one ({design.subject_ids[0]})."
-        )
-    if arrays.n_obs == arrays.n_subjects:
-        raise DesignError(
-            f"Every subject has one row with {spec.outcome}, so neither change nor variation "
-            f"within subjects can be estimated ({arrays.n_subjects} subjects). A mixed model needs "
-            "repeated visits."
-        )
-    if arrays.X.shape[1] == 0:
-        raise DesignError("The model has no fixed effect left. Keep at least an intercept.")
-    if arrays.n_obs <= n_parameters:
-        raise DesignError(
-            f"{arrays.n_obs} rows cannot determine {n_parameters} parameters "
-            f"({arrays.X.shape[1]} fixed effects). Use fewer terms or more visits."
-        )
-    if arrays.n_obs <= n_random * arrays.n_subjects:
-        raise DesignError(
-            f"{arrays.n_obs} rows of {arrays.n_subjects} subjects cannot tell {n_random} random "
-            f"effects per subject ({', '.join(design.random_names)}) from the residual. Use "
-            f"(1 | {spec.random[0].group}), or subjects with more visits."
-        )
-    _check_random_columns(design)
-    _check_variation(design, spec)
-
-
-def _check_random_columns(design: MixedDesign) -> None:
-    """Refuse random effects that say the same as others."""
-    for block in design.arrays.blocks:
-        _, dropped = independent_columns(design.arrays.Z[:, list(block)])
-        if dropped:
-            name = design.random_names[block[dropped[0]]]
-            raise DesignError(
-                f"The random effect {name!r} is constant or repeats another one, so the two cannot "
-                "be told apart. Leave it out of the random term."
-            )
-
-
-def _check_variation(design: MixedDesign, spec: LMMSpec) -> None:
-    """Refuse outcomes that the model describes without any residual."""
-    arrays = design.arrays
-    y, X, Z = arrays.y, arrays.X, arrays.Z
-    if np.ptp(y) == 0:
-        raise DesignError(
-            f"{spec.outcome} is {y[0]:g} in all {arrays.n_obs} rows, so there is nothing to model."
-        )
-    size = np.linalg.norm(y - y.mean())
-    fitted = np.linalg.norm(y - X @ np.linalg.lstsq(X, y, rcond=None)[0])
-    if fitted <= 1e-10 * size:
-        raise DesignError(
-            f"The fixed effects describe {spec.outcome} exactly, so no variance can be estimated."
-        )
-    parts = within_subjects(np.column_stack([y, X]), Z, arrays.subject, arrays.n_subjects)
-    within = np.linalg.norm(
-        parts[:, 0] - parts[:, 1:] @ np.linalg.lstsq(parts[:, 1:], parts[:, 0], rcond=1e-9)[0]
-    )
-    if within <= 1e-9 * size:
-        raise DesignError(
-            f"The random effects of each subject ({', '.join(design.random_names)}) describe "
-            f"{spec.outcome} exactly, so the residual variance is zero and the likelihood has no "
-            "maximum. Check whether values were carried forward, or use fewer random effects."
-        )

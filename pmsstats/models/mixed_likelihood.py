@@ -21,7 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
+from pmsstats.errors import DesignError
 from pmsstats.models.columns import sum_by_subject
+from pmsstats.models.covariance_roots import cholesky, downhill, root
 from pmsstats.models.mixed_design import MixedArrays
 
 __all__ = ["Certificate", "MixedLikelihood", "Solution"]
@@ -91,9 +93,19 @@ class MixedLikelihood:
         On the common scale (see :func:`~pmsstats.models.mixed_scale.standardise`).
     reml : bool
         Restricted or full.
+
+    Raises
+    ------
+    DesignError
+        If there are several grouping factors, or weights that are not worked into the rows yet.
     """
 
     def __init__(self, arrays: MixedArrays, *, reml: bool) -> None:
+        if arrays.others or arrays.weights is not None:
+            raise DesignError(
+                "MixedLikelihood takes one grouping factor and no weights. Use GroupedLikelihood "
+                "for several factors, and `standardise` to work weights into the rows."
+            )
         self.arrays = arrays
         self.reml = reml
         X, Z, y = arrays.X, arrays.Z, arrays.y
@@ -118,7 +130,7 @@ class MixedLikelihood:
         float
             Fixed effects and residual variance are profiled out.
         """
-        factor = _root(psi)
+        factor = root(psi)
         core = np.eye(len(psi)) + factor.T @ self._ZtZ @ factor
         return self._value(core, factor)[0]
 
@@ -153,7 +165,7 @@ class MixedLikelihood:
         Solution
             Estimates, predictions, and the slope of the likelihood.
         """
-        factor = _root(psi)
+        factor = root(psi)
         core = np.eye(len(psi)) + factor.T @ self._ZtZ @ factor
         value, fixed, inverse, sigma2 = self._value(core, factor)
         # Z' V^-1 A = (I - Z'Z F core^-1 F') Z' A
@@ -246,7 +258,7 @@ class MixedLikelihood:
 
         best = psi
         for _ in range(_MAX_ESCAPES):
-            start = _cholesky(self._escape(best))[rows, columns]
+            start = cholesky(self._escape(best))[rows, columns]
             found = optimize.minimize(
                 deviance,
                 start,
@@ -265,13 +277,13 @@ class MixedLikelihood:
     def _is_saddle(self, psi: np.ndarray) -> bool:
         """Say whether a variance on the boundary would rather be larger."""
         _, null = self._directions(psi)
-        return bool(_downhill(self.solve(psi).gradient, null))
+        return bool(downhill(self.solve(psi).gradient, null))
 
     def _escape(self, psi: np.ndarray) -> np.ndarray:
         """Step out of the boundary where the likelihood rises there."""
         _, null = self._directions(psi)
         solution = self.solve(psi)
-        for vector in _downhill(solution.gradient, null):
+        for vector in downhill(solution.gradient, null):
             direction = np.outer(vector, vector)
             slope = float((direction * solution.gradient).sum())
             flat = direction.reshape(-1)
@@ -313,7 +325,7 @@ class MixedLikelihood:
             slope = inside.T @ solution.gradient.reshape(-1)
             curvature = inside.T @ solution.information @ inside
             gain += float(slope @ np.linalg.lstsq(curvature, slope, rcond=1e-12)[0]) / 4
-        for vector in _downhill(solution.gradient, null):
+        for vector in downhill(solution.gradient, null):
             direction = np.outer(vector, vector).reshape(-1)
             slope = float(direction @ solution.gradient.reshape(-1))
             curvature = float(direction @ solution.information @ direction)
@@ -338,25 +350,3 @@ class MixedLikelihood:
                     both_ways.append(((outer + outer.T) / 2).reshape(-1))
         stacked = np.stack(both_ways, axis=1) if both_ways else np.empty((q * q, 0))
         return stacked, null
-
-
-def _downhill(gradient: np.ndarray, null: list[np.ndarray]) -> list[np.ndarray]:
-    """List directions out of the boundary in which the deviance falls."""
-    found: list[np.ndarray] = []
-    for basis in null:
-        values, vectors = np.linalg.eigh(basis.T @ gradient @ basis)
-        found += [basis @ vectors[:, k] for k in range(len(values)) if values[k] < 0]
-    return found
-
-
-def _cholesky(psi: np.ndarray) -> np.ndarray:
-    """Return the lower triangle L with ``L L' = psi`` and a diagonal of at least zero."""
-    upper = np.linalg.qr(_root(psi).T, mode="r")
-    signs = np.where(np.diag(upper) < 0, -1.0, 1.0)
-    return (upper * signs[:, None]).T
-
-
-def _root(psi: np.ndarray) -> np.ndarray:
-    """Return F with ``F F' = psi``, for any positive semidefinite psi."""
-    values, vectors = np.linalg.eigh(psi)
-    return vectors * np.sqrt(np.clip(values, 0.0, None))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -26,6 +27,10 @@ class StandardScale:
         ``X = X_standard @ R``.
     T : ndarray, shape (q, q)
         ``Z = Z_standard @ T``.
+    others : tuple of ndarray
+        The same of each further grouping factor.
+    log_weights : float
+        Sum of the logarithms of the precision weights.
 
     Notes
     -----
@@ -37,6 +42,8 @@ class StandardScale:
     scale: float
     R: np.ndarray
     T: np.ndarray
+    others: tuple[np.ndarray, ...] = ()
+    log_weights: float = 0.0
 
     def fixed(self, gamma: np.ndarray) -> np.ndarray:
         """Return fixed effects in the user's units.
@@ -66,39 +73,53 @@ class StandardScale:
         ndarray, shape (p, p)
             The same in the user's units.
         """
-        inverse = linalg.solve_triangular(self.R, np.eye(len(self.R)))
-        return self.scale**2 * inverse @ covariance @ inverse.T
+        return self.scale**2 * self._inverse @ covariance @ self._inverse.T
 
-    def random(self, modes: np.ndarray) -> np.ndarray:
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """Return the inverse of R."""
+        inverse: np.ndarray = linalg.solve_triangular(self.R, np.eye(len(self.R)))
+        return inverse
+
+    def random(self, modes: np.ndarray, *, grouping: int = 0) -> np.ndarray:
         """Return predicted random effects in the user's units.
 
         Parameters
         ----------
         modes : ndarray, shape (n_subjects, q)
             On the common scale.
+        grouping : int, default 0
+            Which grouping factor: 0 is that of the subjects.
 
         Returns
         -------
         ndarray, shape (n_subjects, q)
             Of the columns before standardising.
         """
-        return self.scale * linalg.solve_triangular(self.T, modes.T).T
+        return self.scale * linalg.solve_triangular(self._triangle(grouping), modes.T).T
 
-    def random_covariance(self, covariance: np.ndarray) -> np.ndarray:
+    def random_covariance(self, covariance: np.ndarray, *, grouping: int = 0) -> np.ndarray:
         """Return the covariance of the random effects in the user's units.
 
         Parameters
         ----------
         covariance : ndarray, shape (q, q)
             On the common scale.
+        grouping : int, default 0
+            Which grouping factor: 0 is that of the subjects.
 
         Returns
         -------
         ndarray, shape (q, q)
             Of the columns before standardising.
         """
-        inverse = linalg.solve_triangular(self.T, np.eye(len(self.T)))
+        triangle = self._triangle(grouping)
+        inverse = linalg.solve_triangular(triangle, np.eye(len(triangle)))
         return self.scale**2 * inverse @ covariance @ inverse.T
+
+    def _triangle(self, grouping: int) -> np.ndarray:
+        """Return the triangle of one grouping factor."""
+        return (self.T, *self.others)[grouping]
 
     def log_likelihood(self, value: float, *, n_obs: int, reml: bool) -> float:
         """Return the log-likelihood of the outcome in the user's units.
@@ -115,8 +136,10 @@ class StandardScale:
         Returns
         -------
         float
-            With the Jacobian of the outcome's unit and, if restricted, of the fixed columns.
+            With the Jacobian of the outcome's unit, of the weights and, if restricted, of the
+            fixed columns.
         """
+        value = value + 0.5 * self.log_weights
         if not reml:
             return value - n_obs * float(np.log(self.scale))
         log_det = float(np.log(np.abs(np.diag(self.R))).sum())
@@ -135,19 +158,19 @@ def standardise(arrays: MixedArrays) -> tuple[MixedArrays, StandardScale]:
     -------
     standard : MixedArrays
         Outcome: least-squares residuals of unit size. Fixed and random columns: orthogonal (the
-        latter within each block) and of unit size.
+        latter within each block) and of unit size. The weights are worked into the rows, by their
+        square roots, and gone.
     back : StandardScale
         The way back.
     """
-    R, X = _orthogonal(arrays.X)
-    offset = linalg.solve_triangular(R, X.T @ arrays.y / arrays.n_obs)
-    residual = arrays.y - arrays.X @ offset
+    root = 1.0 if arrays.weights is None else np.sqrt(arrays.weights)
+    y, columns = arrays.y * root, (arrays.X.T * root).T
+    R, X = _orthogonal(columns)
+    offset = linalg.solve_triangular(R, X.T @ y / arrays.n_obs)
+    residual = y - columns @ offset
     scale = float(np.sqrt(np.mean(residual**2)))
-    Z = np.empty_like(arrays.Z)
-    T = np.zeros((arrays.Z.shape[1],) * 2)
-    for block in arrays.blocks:
-        columns = list(block)
-        T[np.ix_(columns, columns)], Z[:, columns] = _orthogonal(arrays.Z[:, columns])
+    T, Z = _orthogonal_blocks((arrays.Z.T * root).T, arrays.blocks)
+    made = [_orthogonal_blocks((other.Z.T * root).T, other.blocks) for other in arrays.others]
     standard = MixedArrays(
         y=residual / scale,
         X=X,
@@ -155,8 +178,30 @@ def standardise(arrays: MixedArrays) -> tuple[MixedArrays, StandardScale]:
         subject=arrays.subject,
         n_subjects=arrays.n_subjects,
         blocks=arrays.blocks,
+        others=tuple(
+            replace(other, Z=Z) for other, (_, Z) in zip(arrays.others, made, strict=True)
+        ),
     )
-    return standard, StandardScale(offset=offset, scale=scale, R=R, T=T)
+    return standard, StandardScale(
+        offset=offset,
+        scale=scale,
+        R=R,
+        T=T,
+        others=tuple(triangle for triangle, _ in made),
+        log_weights=0.0 if arrays.weights is None else float(np.log(arrays.weights).sum()),
+    )
+
+
+def _orthogonal_blocks(
+    Z: np.ndarray, blocks: tuple[tuple[int, ...], ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split random-effects columns, each block by itself, as :func:`_orthogonal` does."""
+    made = np.empty_like(Z)
+    T = np.zeros((Z.shape[1],) * 2)
+    for block in blocks:
+        columns = list(block)
+        T[np.ix_(columns, columns)], made[:, columns] = _orthogonal(Z[:, columns])
+    return T, made
 
 
 def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -286,6 +286,10 @@ class RightHandSide:
         """Return formulaic's form of the terms: aliases and checked fragments only."""
         return SimpleFormula([Term([self._factor(e) for e in term]) for term in self.terms])
 
+    def ordered_terms(self) -> tuple[tuple[str, ...], ...]:
+        """Return the terms in the order in which formulaic makes their columns."""
+        return _ordered_terms(self)
+
     def _factor(self, expression: str) -> Factor:
         """Return formulaic's form of one expression."""
         method = "python" if expression in self.fragments else "lookup"
@@ -313,6 +317,12 @@ class RightHandSide:
     def term_names(self) -> tuple[str, ...]:
         """Return the terms in the user's words, ``"1"`` for the intercept."""
         return tuple(":".join(self.display(e) for e in term) for term in self.terms)
+
+
+@lru_cache(maxsize=256)
+def _ordered_terms(rhs: RightHandSide) -> tuple[tuple[str, ...], ...]:
+    """Read the order of the terms off formulaic's form of them; it costs more than the columns."""
+    return tuple(tuple(factor.expr for factor in term.factors) for term in rhs.formula())
 
 
 class _Compiler:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from pmsstats.plots.diagnostics import plot_quantiles, plot_residuals
+from pmsstats.plots.agreement import plot_bland_altman
+from pmsstats.plots.agreement_digits import plot_agreement_digits
+from pmsstats.plots.diagnostics import (
+    plot_draws,
+    plot_influence,
+    plot_quantiles,
+    plot_ranked_intervals,
+    plot_residuals,
+    plot_tails,
+)
+from pmsstats.plots.f_tests import plot_f_tests
 from pmsstats.plots.forest import plot_forest
+from pmsstats.plots.means import plot_means
 from pmsstats.plots.survival import plot_survival
 from pmsstats.plots.theme import theme
 from pmsstats.plots.trajectories import plot_trajectories
 
 __all__ = [
+    "plot_agreement_digits",
+    "plot_bland_altman",
+    "plot_draws",
+    "plot_f_tests",
     "plot_forest",
+    "plot_influence",
+    "plot_means",
     "plot_quantiles",
+    "plot_ranked_intervals",
     "plot_residuals",
     "plot_survival",
+    "plot_tails",
     "plot_trajectories",
     "theme",
 ]

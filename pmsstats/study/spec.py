@@ -25,7 +25,7 @@ from pmsstats.results import to_plain
 
 __all__ = ["AnalysisSpec", "StudySpec", "read_study"]
 
-Engine = Literal["statsmodels", "lme4"]
+Engine = Literal["native", "statsmodels", "lme4"]
 Random = Literal["slope", "intercept"]
 Outcome = ProgressionRule | RecordedEventRule | ExitEventRule
 STUDY_KEYS = ("title", "acknowledgement", "analysis", *MAPPING_KEYS)
@@ -47,7 +47,7 @@ class AnalysisSpec:
         Its values to keep, reference first; empty keeps all in the order of the column.
     covariates : tuple of str
         Subject columns to adjust for.
-    engine : {"statsmodels", "lme4"}
+    engine : {"native", "statsmodels", "lme4"}
         Which program fits the mixed model.
     random : {"slope", "intercept"}, default "slope"
         Whether subjects differ in level and rate of change, or (for two visits per subject, which
@@ -69,7 +69,7 @@ class AnalysisSpec:
     group: str | None = None
     groups: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
-    engine: Engine = "statsmodels"
+    engine: Engine = "native"
     random: Random = "slope"
     slope_visits: SlopeVisits = "all"
     conf_level: float = 0.95
@@ -149,7 +149,7 @@ class _AnalysisShape:
     group: str | None = None
     groups: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
-    engine: Engine = "statsmodels"
+    engine: Engine = "native"
     random: Random = "slope"
     slope_visits: SlopeVisits = "all"
     conf_level: float = 0.95

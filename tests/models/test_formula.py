@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 
+import formulaic
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reference_cases import load_case
 
 from pmsstats.errors import DesignError, FormulaError
 from pmsstats.models.formula import (
@@ -22,6 +24,7 @@ from pmsstats.models.formula import (
 )
 
 EXACT = 1e-12  # relative: one arithmetic operation in double precision
+R_BASIS = 1e-12  # of the largest entry: the same basis by other arithmetic
 PATIENCE = 2.0  # seconds that refusing any formula may take; without guards some take hours
 
 
@@ -62,6 +65,18 @@ PARSED = [
     ("log(y) ~ bs(year, df=4) + (1|g)", "log(y)", "bs(year, df=4)", ("(1 | g)",)),
     ("y ~ (a + b)**2 + (1|g)", "y", "(a + b) ** 2", ("(1 | g)",)),
     ("y ~ year\n  + age\n  + (1|g)", "y", "year + age", ("(1 | g)",)),
+    ("y ~ x + (1|a/b)", "y", "x", ("(1 | a:b)", "(1 | a)")),
+    ("y ~ x + (x|a:b)", "y", "x", ("(x | a:b)",)),
+    ("y ~ x + (x||a/b:c)", "y", "x", ("(x || a:b:c)", "(x || a)")),
+    ("y ~ x + (1|a/b/c)", "y", "x", ("(1 | a:b:c)", "(1 | a:b)", "(1 | a)")),
+    ("y ~ x + (1|`e f`:b)", "y", "x", ("(1 | `e f`:b)",)),
+    ("y ~ x + (1|`a:b`)", "y", "x", ("(1 | `a:b`)",)),
+    (
+        "y ~ x + (x|s) + (1|site) + (1|scanner)",
+        "y",
+        "x",
+        ("(x | s)", "(1 | site)", "(1 | scanner)"),
+    ),
 ]
 
 
@@ -111,6 +126,7 @@ DESIGNS = [
     ("{year**2} + I(year*grade)", ["Intercept", "year ** 2", "I(year * grade)"]),
     ("poly(year, 2)", ["Intercept", "poly(year, 2)[1]", "poly(year, 2)[2]"]),
     ("bs(year, df=4)", ["Intercept", *(f"bs(year, df=4)[{k}]" for k in (1, 2, 3, 4))]),
+    ("ns(year, df=3)", ["Intercept", *(f"ns(year, df=3)[{k}]" for k in (1, 2, 3))]),
     ("cr(year, df=3)", ["Intercept", *(f"cr(year, df=3)[{k}]" for k in (1, 2, 3))]),
 ]
 
@@ -129,6 +145,47 @@ def test_design_is_made_again_from_some_of_the_rows(visits, rhs, columns):
     again = spec.matrix(visits.iloc[some])
     np.testing.assert_allclose(again, matrix.iloc[some], rtol=EXACT, atol=EXACT)
     assert list(again.columns) == columns
+
+
+BASES = load_case("formula_bases").expected["quantity"].unique()
+
+
+@pytest.mark.parametrize("rhs", BASES)
+def test_splines_and_polynomials_are_those_of_r(rhs):
+    case = load_case("formula_bases")
+    expected = case.rows(rhs).copy()
+    expected[["row", "column"]] = expected["term"].str.split(" | ", regex=False, expand=True)
+    places = expected.astype({"row": int, "column": int})
+    wide = places.pivot_table(index="row", columns="column", values="value")
+    x = case.input["x"].iloc[: len(wide)]  # beyond its range only natural splines are evaluated
+    fit, new = case.input[case.input["part"] == "fit"], case.input.iloc[24 : len(x)]
+    matrix, spec = design_matrices(f"0 + {rhs}", fit)
+    found = np.vstack([matrix, spec.matrix(new)])
+    np.testing.assert_allclose(found, wide, rtol=0, atol=R_BASIS * np.abs(wide).max().max())
+
+
+def test_natural_spline_is_straight_beyond_its_bounds_and_smooth_inside(visits):
+    _, spec = design_matrices("0 + ns(year, df=3)", visits)
+    at = np.array([-4.0, -3.0, -2.0, 5.0, 6.0, 7.0])
+    made = spec.matrix(pd.DataFrame({"year": at})).to_numpy()
+    np.testing.assert_allclose(made[0] - 2 * made[1] + made[2], 0, atol=R_BASIS)
+    np.testing.assert_allclose(made[3] - 2 * made[4] + made[5], 0, atol=R_BASIS)
+
+
+PLAIN = [
+    "x * y * `z w`", "0 + y:x + x", "y:`z w` + x", "1", "(x + y + `z w`)**2 - 1", "`z w`:y:x + y:x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rhs", PLAIN)
+def test_designs_of_plain_numbers_are_those_of_formulaic(rhs):
+    data = pd.DataFrame(np.random.default_rng(3).normal(size=(7, 3)), columns=["x", "y", "z w"])
+    matrix, spec = design_matrices(rhs, data)
+    expected = formulaic.model_matrix(rhs, data)
+    names = [str(name).replace("`", "") for name in expected.columns]
+    assert list(matrix.columns) == names == list(spec.columns)
+    np.testing.assert_allclose(matrix, expected, rtol=EXACT)
+    np.testing.assert_allclose(spec.matrix(data.iloc[:2]), expected.iloc[:2], rtol=EXACT)
 
 
 def test_transforms_compute_what_their_names_say(visits):
@@ -201,7 +258,7 @@ UNPARSABLE = [
     "", " ", "y", "y ~", "~ x", "y ~ x ~ z", "y + z ~ x", "1 ~ x", "C(y) ~ x", "bs(y) ~ x",
     "y ~ x +", "y ~ * x", "y ~ a b", "y ~ (a", "y ~ a)", "y ~ `a", "y ~ ``", "y ~ ` `",
     "y ~ log(a", "y ~ {a", "y ~ {}", "y ~ {1}", "y ~ 'a'", "y ~ a $ b", "y ~ a @ b",
-    "y ~ x | g", "y ~ (| g)", "y ~ (x |)", "y ~ (1 | g | h)", "y ~ (1 | g + h)", "y ~ (1 | a/b)",
+    "y ~ x | g", "y ~ (| g)", "y ~ (x |)", "y ~ (1 | g | h)", "y ~ (1 | g + h)", "y ~ (1 | a*b)",
     "y ~ ((1 | g))", "y ~ x:(1 | g)", "y ~ (1 | g):x", "y ~ x - (1 | g)", "y ~ 0", "y ~ (0 | g)",
     "y ~ 2", "y ~ 2*x", "y ~ x**0", "y ~ x**9", "y ~ x**-1", "y ~ x**2.5", "y ~ x**z", "y ~ 1e3",
     "y ~ x ** 2 ** 2", "y ~ x^2^2", "y ~ x^1**1", "y ~ (a + b)**2^2", "y ~ (x ** 2 ** 2 | g)",
@@ -461,6 +518,10 @@ def test_reference_level_may_be_named_like_an_inner_name(visits, name):
         ("log(yaer)", r"Did you mean 'year'\?"),
         ("`My Column`", r"Did you mean 'my column'\?"),
         ("bs(year, df=1)", "cannot be computed"),
+        ("ns(year, df=0)", "whole number from 1"),
+        ("ns(year, df=2.5)", "whole number from 1"),
+        ("ns(year, df=3, knots=[1])", "not both"),
+        ("ns(year, knots=[9])", "must lie between 0 and 3.5"),
         ("log(sex)", "cannot be computed"),
         ("C(grade, contr.treatment(9))", "cannot be computed"),
     ],
@@ -520,6 +581,23 @@ def test_input_is_not_modified(visits):
 
 def test_variables_are_listed_once_in_order():
     assert formula_variables("log(b) + a * `c d` + {a * b}") == ("b", "a", "c d")
+
+
+@pytest.mark.parametrize("group", ["", "a:a", ":", None])
+def test_random_term_checks_its_group(group):
+    with pytest.raises(FormulaError, match="`group` of a random term"):
+        RandomTerm(group=group)
+
+
+@pytest.mark.parametrize(
+    ("group", "columns"),
+    [("g", ("g",)), ("a b", ("a b",)), ("a:b", ("a", "b")), ("`a:b`:c", ("a:b", "c"))],
+)
+def test_random_term_knows_the_columns_of_its_group(group, columns):
+    term = RandomTerm(group=group)
+    assert term.columns == columns
+    (again,) = parse_formula(f"y ~ 1 + {term.formula()}").random_terms
+    assert again == term
 
 
 @pytest.mark.parametrize("terms", [(), "year", ("import os",), ("(1",)])

@@ -289,15 +289,21 @@ def test_pymer4_09_is_asked_through_the_function_that_knows_ml(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("blocks", "n_fixed", "expected"),
+    ("blocks", "n_fixed", "others", "expected"),
     [
-        (((0,),), 1, "y ~ 0 + x1 + (0 + z1 | g)"),
-        (((0, 1),), 2, "y ~ 0 + x1 + x2 + (0 + z1 + z2 | g)"),
-        (((0,), (1,)), 2, "y ~ 0 + x1 + x2 + (0 + z1 | g) + (0 + z2 | g)"),
+        (((0,),), 1, (), "y ~ 0 + x1 + (0 + z1 | g)"),
+        (((0, 1),), 2, (), "y ~ 0 + x1 + x2 + (0 + z1 + z2 | g)"),
+        (((0,), (1,)), 2, (), "y ~ 0 + x1 + x2 + (0 + z1 | g) + (0 + z2 | g)"),
+        (
+            ((0, 1),),
+            1,
+            (((0,),), ((0,), (1,))),
+            "y ~ 0 + x1 + (0 + z1 + z2 | g) + (0 + z1_1 | g1) + (0 + z2_1 | g2) + (0 + z2_2 | g2)",
+        ),
     ],
 )
-def test_formula_for_r_names_design_columns_only(blocks, n_fixed, expected):
-    assert pymer4_lmm.random_formula(blocks, n_fixed) == expected
+def test_formula_for_r_names_design_columns_only(blocks, n_fixed, others, expected):
+    assert pymer4_lmm.random_formula(blocks, n_fixed, others) == expected
 
 
 def test_noise_of_r_is_told_from_its_messages():

@@ -168,7 +168,7 @@ def test_means_are_predictions_in_the_reference_population():
     means = fitted().means("arm", at=[0.0, 2.0])
     table = fitted().slopes("arm").table().set_index("term")
     assert means.columns.tolist() == [
-        "group", "year", "estimate", "std_error", "conf_low", "conf_high",
+        "group", "year", "estimate", "std_error", "df", "conf_low", "conf_high",
     ]  # fmt: skip
     wide = means.pivot_table(index="group", columns="year", values="estimate", sort=False)
     np.testing.assert_allclose(wide[0.0], table.loc[wide.index, "baseline"], rtol=ROUNDING)
@@ -467,8 +467,15 @@ def test_too_many_combinations_of_levels_are_refused():
         fit.slopes()
 
 
-def test_intervals_are_estimate_plus_minus_normal_quantile():
+def test_intervals_are_estimate_plus_minus_a_t_quantile():
     table = fitted().slopes("arm").table()
+    half = (table["conf_high"] - table["conf_low"]) / 2
+    np.testing.assert_allclose(half / table["std_error"], stats.t.ppf(0.975, table["df"]))
+
+
+def test_known_variances_give_normal_intervals():
+    spec = dataclasses.replace(fitted().spec, df_method="normal")
+    table = fit_lmm(trial(), spec).slopes("arm").table()
     half = (table["conf_high"] - table["conf_low"]) / 2
     np.testing.assert_allclose(half / table["std_error"], stats.norm.ppf(0.975))
     half = (table["percent_conf_high"] - table["percent_conf_low"]) / 2

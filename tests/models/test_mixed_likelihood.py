@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pmsstats.models.mixed_design import MixedArrays
+from pmsstats.errors import DesignError
+from pmsstats.models.mixed_design import GroupingArrays, MixedArrays
 from pmsstats.models.mixed_likelihood import MixedLikelihood
 from pmsstats.models.mixed_scale import standardise
 
@@ -191,3 +192,13 @@ def test_gain_is_the_rise_to_the_maximum_to_second_order():
     near = likelihood.solve(top.psi * 1.05)
     rise = top.log_likelihood - near.log_likelihood
     assert likelihood.certify(near).gain == pytest.approx(rise, rel=0.2)  # expected for observed
+
+
+def test_several_factors_and_weights_are_not_ignored():
+    data = arrays()
+    other = GroupingArrays(
+        name="site", codes=data.subject % 3, n_levels=3, Z=data.Z[:, :1], blocks=((0,),)
+    )
+    for change in ({"others": (other,)}, {"weights": np.ones(data.n_obs)}):
+        with pytest.raises(DesignError, match="one grouping factor and no weights"):
+            MixedLikelihood(arrays(**change), reml=True)

@@ -127,7 +127,7 @@ def test_what_was_done_about_the_group_is_said_wherever_the_ratios_are(real):
 def test_methods_say_who_found_the_optimum(real):
     study, _, page = real
     text, log = page.text("methods"), study.trajectory.fit_log
-    assert f"with {log.engine} {log.engine_version}" in text
+    assert f"with the package's own engine (pmsstats {log.engine_version})" in text
     assert "checked on the package's own evaluation of the restricted likelihood" in text
     assert ("and needed no further step" in text) is ("after it stopped" not in log.message)
     assert "finished by Newton steps on the package's own evaluation of Efron's" in text

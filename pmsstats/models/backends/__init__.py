@@ -1,4 +1,4 @@
-"""Engines that other programs bring: the only place where those are imported."""
+"""Engines of linear mixed models; those of other programs are imported here only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from pmsstats.errors import DesignError, nearest
 
 if TYPE_CHECKING:
     from pmsstats.models.degrees_of_freedom import Inference
-    from pmsstats.models.mixed_likelihood import MixedLikelihood
+    from pmsstats.models.grouped_likelihood import GroupedLikelihood
+    from pmsstats.models.mixed_likelihood import MixedLikelihood, Solution
     from pmsstats.results import FitLog
 
 __all__ = ["LMM_ENGINES", "EngineFit", "run_lmm_engine"]
 
 LMM_ENGINES: Mapping[str, str] = MappingProxyType(
     {
+        "native": "pmsstats.models.native_lmm",
         "statsmodels": "pmsstats.models.backends.statsmodels_lmm",
         "lme4": "pmsstats.models.backends.pymer4_lmm",
     }
@@ -34,8 +36,9 @@ class EngineFit:
 
     Parameters
     ----------
-    psi : ndarray, shape (q, q)
-        Covariance of the random effects over the residual variance.
+    psi : ndarray, shape (q, q), or tuple of such
+        Covariance of the random effects over the residual variance; one per grouping factor where
+        there are several.
     fixed : ndarray, shape (p,)
         Fixed effects.
     fixed_covariance : ndarray, shape (p, p)
@@ -44,32 +47,35 @@ class EngineFit:
         Residual variance.
     log_likelihood : float
         Restricted or full.
-    modes : ndarray, shape (n_subjects, q)
-        Predicted random effects.
+    modes : ndarray, shape (n_subjects, q), or tuple of such
+        Predicted random effects; one array per grouping factor where there are several.
     fit_log : FitLog
         What the engine said about it.
     inference : Inference, optional
         Where the engine itself offers degrees of freedom.
+    solution : Solution, optional
+        Where the engine worked out everything that follows from `psi` already.
     """
 
-    psi: np.ndarray
+    psi: np.ndarray | tuple[np.ndarray, ...]
     fixed: np.ndarray
     fixed_covariance: np.ndarray
     sigma2: float
     log_likelihood: float
-    modes: np.ndarray
+    modes: np.ndarray | tuple[np.ndarray, ...]
     fit_log: FitLog
     inference: Inference | None = None
+    solution: Solution | None = None
 
 
-def run_lmm_engine(engine: str, likelihood: MixedLikelihood) -> EngineFit:
+def run_lmm_engine(engine: str, likelihood: MixedLikelihood | GroupedLikelihood) -> EngineFit:
     """Fit a linear mixed model with a named engine.
 
     Parameters
     ----------
     engine : str
         One of :data:`LMM_ENGINES`.
-    likelihood : MixedLikelihood
+    likelihood : MixedLikelihood or GroupedLikelihood
         The model and its data, on the common scale.
 
     Returns

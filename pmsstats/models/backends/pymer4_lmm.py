@@ -31,7 +31,15 @@ import pandas as pd
 
 from pmsstats.errors import BackendUnavailableError, ConvergenceError
 from pmsstats.models.backends import EngineFit
+from pmsstats.models.backends.lmer_columns import (
+    r_frame,
+    random_formula,
+    sort_covariances,
+    sort_modes,
+)
 from pmsstats.models.degrees_of_freedom import Satterthwaite
+from pmsstats.models.grouped_fit import certify_any
+from pmsstats.models.grouped_likelihood import GroupedLikelihood
 from pmsstats.models.mixed_design import MixedArrays
 from pmsstats.models.mixed_likelihood import MixedLikelihood
 from pmsstats.results import FitLog
@@ -60,7 +68,7 @@ _HOW = (
 _EXTRACT = """
 function(model) {
   variances <- lme4::VarCorr(model)
-  modes <- as.matrix(lme4::ranef(model, condVar = FALSE)[[1]])
+  modes <- lapply(lme4::ranef(model, condVar = FALSE), as.matrix)
   is_tested <- is(model, "lmerModLmerTest")
   conv <- model@optinfo$conv
   list(
@@ -73,9 +81,11 @@ function(model) {
     versions = c(as.character(packageVersion("lme4")), as.character(packageVersion("lmerTest")),
                  paste(R.version$major, R.version$minor, sep = ".")),
     block_values = as.numeric(unlist(lapply(variances, function(b) as.numeric(as.matrix(b))))),
-    modes = modes,
-    mode_names = colnames(modes),
-    mode_subjects = as.integer(rownames(modes)),
+    mode_names = unlist(lapply(modes, colnames), use.names = FALSE),
+    mode_widths = as.integer(lapply(modes, ncol)),
+    mode_levels = as.integer(unlist(lapply(modes, rownames))),
+    mode_sizes = as.integer(lapply(modes, nrow)),
+    mode_values = as.numeric(unlist(lapply(modes, as.numeric))),
     jacobian = if (is_tested) as.numeric(unlist(model@Jac_list)) else numeric(0),
     parameter_covariance = if (is_tested) as.matrix(model@vcov_varpar) else matrix(0, 0, 0),
     optimiser = as.character(model@optinfo$optimizer),
@@ -117,18 +127,19 @@ class LmerCall:
     call: Callable[[str, pd.DataFrame, bool, str], Any]
 
 
-def fit(likelihood: MixedLikelihood) -> EngineFit:
+def fit(likelihood: MixedLikelihood | GroupedLikelihood) -> EngineFit:
     """Maximise the likelihood with lme4.
 
     Parameters
     ----------
-    likelihood : MixedLikelihood
+    likelihood : MixedLikelihood or GroupedLikelihood
         The model and its data, on the common scale.
 
     Returns
     -------
     EngineFit
-        Estimates, covariances, predictions and Satterthwaite parts as R gives them.
+        Estimates, covariances, predictions (of each grouping factor, where there are several) and
+        Satterthwaite parts as R gives them.
 
     Raises
     ------
@@ -167,51 +178,22 @@ def _kept_library_path() -> Iterator[None]:
             os.environ.pop("LD_LIBRARY_PATH", None)
 
 
-def random_formula(blocks: tuple[tuple[int, ...], ...], n_fixed: int) -> str:
-    """Write the R formula of a model on design columns.
-
-    Parameters
-    ----------
-    blocks : tuple of tuple of int
-        Random columns that may be correlated with each other.
-    n_fixed : int
-        Number of fixed columns.
-
-    Returns
-    -------
-    str
-        In R's language; the intercept is one of the columns.
-
-    Examples
-    --------
-    >>> random_formula(((0, 1),), 2)
-    'y ~ 0 + x1 + x2 + (0 + z1 + z2 | g)'
-    """
-    fixed = " + ".join(f"x{j + 1}" for j in range(n_fixed))
-    random = " + ".join(f"(0 + {' + '.join(f'z{k + 1}' for k in block)} | g)" for block in blocks)
-    return f"y ~ 0 + {fixed} + {random}"
-
-
-def _frame(arrays: MixedArrays) -> pd.DataFrame:
-    """Put the arrays into one frame under R's names."""
-    columns = {"y": arrays.y, "g": arrays.subject + 1}
-    columns |= {f"x{j + 1}": column for j, column in enumerate(arrays.X.T)}
-    columns |= {f"z{k + 1}": column for k, column in enumerate(arrays.Z.T)}
-    return pd.DataFrame(columns)
-
-
 def _attempt(
-    likelihood: MixedLikelihood, caller: LmerCall, control: str, messages: list[str]
+    likelihood: MixedLikelihood | GroupedLikelihood,
+    caller: LmerCall,
+    control: str,
+    messages: list[str],
 ) -> tuple[EngineFit, float]:
     """Fit with one optimiser of R's; return the fit, and what could still be gained."""
     from rpy2.rinterface_lib.embedded import RRuntimeError
 
     arrays = likelihood.arrays
-    formula = random_formula(arrays.blocks, arrays.X.shape[1])
+    others = tuple(other.blocks for other in arrays.others)
+    formula = random_formula(arrays.blocks, arrays.X.shape[1], others)
     messages.clear()
     try:
         with _captured_python(messages), _own_conversion():
-            parts = _read(caller.call(formula, _frame(arrays), likelihood.reml, control))
+            parts = _read(caller.call(formula, r_frame(arrays), likelihood.reml, control))
     except RRuntimeError as exc:
         raise ConvergenceError(
             f"lme4 stopped with an error: {str(exc).strip()[:300]}. Use fewer random effects, or "
@@ -226,7 +208,7 @@ def _attempt(
             f"lme4 reports a log-likelihood of {found.log_likelihood!r} on the common scale, but "
             f"its covariance gives {solution.log_likelihood!r}. Please report this."
         )
-    certificate = likelihood.certify(solution)
+    certificate = certify_any(likelihood, solution)
     words = f"log-likelihood could rise by {certificate.gain:.1e}; {found.fit_log.message}"
     log = replace(
         found.fit_log,
@@ -241,28 +223,18 @@ def _engine_fit(
     arrays: MixedArrays, parts: dict[str, Any], caller: LmerCall, said: list[str]
 ) -> EngineFit:
     """Sort what R gave into our order."""
-    p, q = arrays.X.shape[1], arrays.Z.shape[1]
+    p = arrays.X.shape[1]
     sigma2 = float(parts["sigma"][0]) ** 2
-    psi = np.zeros((q, q))
-    position = at = 0
-    for size in parts["block_sizes"]:
-        columns = [int(name[1:]) - 1 for name in parts["block_names"][at : at + size]]
-        block = np.asarray(parts["block_values"][position : position + size**2])
-        psi[np.ix_(columns, columns)] = block.reshape(size, size) / sigma2
-        at, position = at + size, position + size**2
-    modes = np.zeros((arrays.n_subjects, q))
-    columns = [int(name[1:]) - 1 for name in parts["mode_names"]]
-    subjects = np.asarray(parts["mode_subjects"]) - 1
-    modes[np.ix_(subjects, columns)] = parts["modes"]
+    psis, modes = sort_covariances(arrays, parts), sort_modes(arrays, parts)
     jacobian = np.asarray(parts["jacobian"]).reshape(-1, p, p)
     lines = _without_noise(said)
     return EngineFit(
-        psi=psi,
+        psi=tuple(psi / sigma2 for psi in psis) if arrays.others else psis[0] / sigma2,
         fixed=np.asarray(parts["fixed"]),
         fixed_covariance=np.asarray(parts["fixed_covariance"]),
         sigma2=sigma2,
         log_likelihood=float(parts["log_likelihood"][0]),
-        modes=modes,
+        modes=tuple(modes) if arrays.others else modes[0],
         inference=(
             Satterthwaite(
                 covariance=np.asarray(parts["fixed_covariance"]),

@@ -10,6 +10,7 @@ import numpy as np
 import statsmodels
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
+from pmsstats.errors import DesignError
 from pmsstats.models.backends import EngineFit
 from pmsstats.models.mixed_likelihood import MixedLikelihood, Solution
 from pmsstats.results import FitLog
@@ -46,6 +47,11 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
         The best of the attempts. Their log tells which optimisers were tried, and by how much
         the log-likelihood could still rise.
 
+    Raises
+    ------
+    DesignError
+        If the model has several grouping factors, which MixedLM has not.
+
     Notes
     -----
     MixedLM reports optima as converged that are none: near a zero variance its gradient vanishes
@@ -55,6 +61,12 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
     (:meth:`~pmsstats.models.mixed_likelihood.MixedLikelihood.improve`), and the log says so; the
     next optimiser is tried, from another starting point, where that does not help.
     """
+    if likelihood.arrays.others:
+        names = ", ".join(other.name for other in likelihood.arrays.others)
+        raise DesignError(
+            "engine='statsmodels' has one grouping factor, but the random terms have several (the "
+            f"others: {names}). Use engine='native' or engine='lme4'."
+        )
     attempts: list[_Attempt] = []
     for optimiser, start in zip(_ATTEMPTS, likelihood.starts(), strict=True):
         attempts.append(_attempt(likelihood, optimiser, start))

@@ -1,0 +1,318 @@
+"""Arrays of a model for repeated measures: built from rows, and checked."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pmsstats.errors import DesignError, first_ids
+from pmsstats.models.design import complete_rows, design_matrices, formula_variables, lost_subjects
+from pmsstats.models.fixed_design import FixedDesign, build_fixed_design, level_notes
+from pmsstats.models.mmrm_checks import check_estimable
+from pmsstats.models.mmrm_covariance import COVARIANCES
+from pmsstats.models.mmrm_patterns import RepeatedArrays
+from pmsstats.models.wilkinson import compile_rhs
+from pmsstats.results import Exclusion, exclude
+
+if TYPE_CHECKING:
+    from pmsstats.models.mmrm_spec import MMRMSpec
+
+__all__ = ["RepeatedDesign", "build_repeated_design"]
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_BY_ORDER = ("toep", "toeph", "ar1", "ar1h", "ad", "adh")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RepeatedDesign(FixedDesign):
+    """A repeated-measures model's arrays with the words that belong to them.
+
+    Parameters
+    ----------
+    fixed_names : tuple of str
+        Of the columns of `X`.
+    fixed : DesignSpec
+        Makes `X` (with the dropped columns) from other data.
+    kept : tuple of int
+        Columns of `fixed` that were kept.
+    aliasing : ndarray, shape (p, n_dropped)
+        The dropped columns as combinations of the kept ones.
+    arrays : RepeatedArrays
+        The numbers.
+    rows : pandas.DataFrame
+        The rows that they were made from.
+    subject_ids : tuple
+        Subject id of each subject number.
+    visits : tuple
+        Visit of each visit number, in order; for a spatial covariance the distinct coordinates.
+    groups : tuple
+        Group of each group number; one, standing for everybody, where the covariance is the same.
+    exclusions : tuple of Exclusion
+        Rows that were left out.
+    notes : tuple of str
+        What a reader should know: columns and levels that were dropped, order of visits.
+    """
+
+    arrays: RepeatedArrays
+    rows: pd.DataFrame
+    subject_ids: tuple[Any, ...]
+    visits: tuple[Any, ...]
+    groups: tuple[Any, ...]
+    exclusions: tuple[Exclusion, ...]
+    notes: tuple[str, ...]
+
+    def seen_together(self) -> np.ndarray:
+        """Count the subjects of each group who have both of two visits.
+
+        Returns
+        -------
+        ndarray, shape (n_groups, n_visits, n_visits)
+            On the diagonal, those who have the visit.
+        """
+        arrays = self.arrays
+        seen = np.zeros((arrays.n_subjects, arrays.n_visits))
+        seen[arrays.subject, arrays.visit] = 1.0
+        return np.stack(
+            [seen[arrays.groups == g].T @ seen[arrays.groups == g] for g in range(arrays.n_groups)]
+        )
+
+
+def build_repeated_design(data: pd.DataFrame, spec: MMRMSpec) -> RepeatedDesign:
+    """Make the arrays of a model for repeated measures, and refuse what no covariance could save.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        One row per subject and visit; visits that were missed have no row, or no outcome.
+    spec : MMRMSpec
+        The model.
+
+    Returns
+    -------
+    RepeatedDesign
+        Complete, finite and of full rank.
+
+    Raises
+    ------
+    DesignError
+        If no row is left, a subject has two rows at one visit, belongs to two groups, there are
+        too few rows or visits, or nothing varies.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise DesignError(
+            f"`data` must be a pandas DataFrame with one row per subject and visit, such as "
+            f"cohort.visits, got {type(data).__name__}."
+        )
+    rows, exclusions = _usable_rows(data, spec)
+    outcome, made = design_matrices(f"0 + {spec.outcome}", rows)
+    if outcome.shape[1] != 1 or made.levels:
+        raise DesignError(
+            f"The outcome {spec.outcome!r} must be a column of numbers, but holds "
+            f"{first_ids(rows[formula_variables(spec.outcome)[0]])}."
+        )
+    X, fixed = build_fixed_design(spec.fixed, rows)
+    visit, visits, visit_notes = _visits(rows, spec)
+    subject, ids = pd.factorize(rows[spec.subject], sort=False)
+    _check_one_row_per_visit(rows, spec, subject, visit, len(visits))
+    group, groups, group_notes = _groups(rows, spec, subject, len(ids))
+    arrays = RepeatedArrays(
+        y=outcome.to_numpy()[:, 0],
+        X=X,
+        subject=subject,
+        visit=visit,
+        n_subjects=len(ids),
+        n_visits=len(visits),
+        group=group,
+        n_groups=len(groups),
+        coordinate=_coordinate(rows, spec),
+        weights=None if spec.weights is None else rows[spec.weights].to_numpy(dtype=float),
+    )
+    notes = (*fixed.notes_on_columns(), *level_notes(fixed.fixed), *visit_notes, *group_notes)
+    design = RepeatedDesign(
+        arrays=arrays,
+        rows=rows,
+        subject_ids=tuple(ids),
+        visits=visits,
+        groups=groups,
+        fixed_names=fixed.fixed_names,
+        fixed=fixed.fixed,
+        kept=fixed.kept,
+        aliasing=fixed.aliasing,
+        exclusions=exclusions,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+    check_estimable(design, spec)
+    return design
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def _usable_rows(data: pd.DataFrame, spec: MMRMSpec) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
+    """Keep complete rows with a positive weight, in which every transform gives a finite number."""
+    if len(data) == 0:
+        raise DesignError("The data have no rows, so there is nothing to fit.")
+    stage = f"repeated measures of {spec.outcome}"
+    rows, exclusions = complete_rows(data, spec.variables, stage=stage, subject=spec.subject)
+    tests = [(f"{side} is not finite", rhs) for side, rhs in _transforms(spec)]
+    tests += [] if spec.weights is None else [(f"{spec.weights} is zero", None)]
+    for reason, rhs in tests:
+        if len(rows):
+            keep = _positive(rows, spec) if rhs is None else _finite(rows, rhs)
+            exclusions += exclude(stage, "row", reason, rows.loc[~keep, spec.subject])
+            exclusions += lost_subjects(stage, rows[spec.subject], keep)
+            rows = rows.loc[keep].reset_index(drop=True)
+    if len(rows) == 0:
+        reasons = "; ".join(f"{e.reason}: {e.n} row(s)" for e in exclusions if e.unit == "row")
+        raise DesignError(f"No row is left for the {stage} ({reasons}).")
+    return rows, exclusions
+
+
+def _transforms(spec: MMRMSpec) -> list[tuple[str, str]]:
+    """List the sides of the formula that compute something, with their right-hand sides."""
+    sides = [(spec.outcome, f"0 + {spec.outcome}"), (spec.fixed, spec.fixed)]
+    return [(shown, rhs) for shown, rhs in sides if compile_rhs(rhs).fragments]
+
+
+def _finite(rows: pd.DataFrame, rhs: str) -> np.ndarray:
+    """Say in which rows every column is finite."""
+    matrix, _ = design_matrices(rhs, rows)
+    finite: np.ndarray = np.isfinite(matrix.to_numpy()).all(axis=1)
+    return finite
+
+
+def _positive(rows: pd.DataFrame, spec: MMRMSpec) -> np.ndarray:
+    """Say which rows have a weight; refuse negative ones."""
+    values = rows[spec.weights]
+    is_number = pd.api.types.is_numeric_dtype(values.dtype)
+    if not is_number or (values < 0).any():
+        found = float(values.min()) if is_number else values.iloc[0]
+        raise DesignError(
+            f"`weights` must be a column of numbers above zero, but {spec.weights!r} holds "
+            f"{found!r}."
+        )
+    positive: np.ndarray = values.to_numpy(dtype=float) > 0
+    return positive
+
+
+# --- visits and groups ------------------------------------------------------------------------
+
+
+def _visits(
+    rows: pd.DataFrame, spec: MMRMSpec
+) -> tuple[np.ndarray, tuple[Any, ...], tuple[str, ...]]:
+    """Give each row the number of its visit; return these, the visits in order, and notes."""
+    values = rows[spec.visit]
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        raise DesignError(
+            f"Column {spec.visit!r} holds dates. Visits are planned occasions such as W12, the "
+            "same for all; with sp_exp use `year` or `day`, the time since baseline."
+        )
+    codes, levels, unused = _numbered(values)
+    notes = _unused_note(spec.visit, unused)
+    is_text = not isinstance(values.dtype, pd.CategoricalDtype) and any(
+        isinstance(level, str) for level in levels
+    )
+    if is_text and len(levels) > 1:
+        notes += _text_order(levels, spec)
+    return codes, levels, notes
+
+
+def _numbered(values: pd.Series) -> tuple[np.ndarray, tuple[Any, ...], tuple[Any, ...]]:
+    """Return the number of each row's level, the levels in order, and those that no row has."""
+    codes, found = pd.factorize(values)
+    items = list(found)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        present = set(items)
+        levels = [c for c in values.cat.categories if c in present]
+        unused = tuple(c for c in values.cat.categories if c not in present)
+    else:
+        levels = sorted(items, key=lambda item: (isinstance(item, str), item))
+        unused = ()
+    place = {level: i for i, level in enumerate(levels)}
+    return np.array([place[item] for item in items], dtype=int)[codes], tuple(levels), unused
+
+
+def _unused_note(name: str, unused: Sequence[Any]) -> tuple[str, ...]:
+    """Say which levels no row has, in the words of the fixed part."""
+    if not unused:
+        return ()
+    return (f"no row has {name} = {first_ids(unused, show=8)}, so that is no level of the model",)
+
+
+def _text_order(levels: Sequence[Any], spec: MMRMSpec) -> tuple[str, ...]:
+    """Say where the alphabet may not be the order in time; refuse where the model depends on it."""
+    found = [_NUMBER.search(str(level)) for level in levels]
+    numbers = [float(match[0]) for match in found if match]
+    is_numbered = len(numbers) == len(levels)
+    if is_numbered and all(a < b for a, b in itertools.pairwise(numbers)):
+        return ()
+    order = ", ".join(map(str, levels[:6])) + (", ..." if len(levels) > 6 else "")
+    by_order = [name for name in (spec.covariance, *spec.fallback) if name in _BY_ORDER]
+    if is_numbered and by_order:
+        raise DesignError(
+            f"Column {spec.visit!r} is text, whose alphabetical order ({order}) is not that of its "
+            f"numbers, and {by_order[0]} depends on the order of visits. Make it an ordered "
+            "categorical: pd.Categorical(values, categories=[...], ordered=True)."
+        )
+    return (f"{spec.visit} is text, taken in alphabetical order: {order}",)
+
+
+def _check_one_row_per_visit(
+    rows: pd.DataFrame, spec: MMRMSpec, subject: np.ndarray, visit: np.ndarray, n_visits: int
+) -> None:
+    """Refuse subjects with two rows at one visit."""
+    cell = subject.astype(np.int64) * n_visits + visit
+    _, first, counts = np.unique(cell, return_index=True, return_counts=True)
+    if (counts == 1).all():
+        return
+    repeated = rows.iloc[np.sort(first[counts > 1])]
+    n_subjects = repeated[spec.subject].nunique()
+    pairs = zip(repeated[spec.subject], repeated[spec.visit], strict=True)
+    shown = first_ids(f"{subject_id} at {when}" for subject_id, when in pairs)
+    raise DesignError(
+        f"covariance={spec.covariance!r} needs each visit once per subject, but {n_subjects} "
+        f"subject(s) repeat one ({shown}). Keep one row per subject and {spec.visit}, or average "
+        "them."
+    )
+
+
+def _groups(
+    rows: pd.DataFrame, spec: MMRMSpec, subject: np.ndarray, n_subjects: int
+) -> tuple[np.ndarray | None, tuple[Any, ...], tuple[str, ...]]:
+    """Give each subject the number of its group; return these, the groups, and notes."""
+    if spec.group is None:
+        return None, ("all",), ()
+    codes, groups, unused = _numbered(rows[spec.group])
+    of_subject = np.zeros(n_subjects, dtype=int)
+    of_subject[subject] = codes
+    several = of_subject[subject] != codes
+    if several.any():
+        ids = rows.loc[several, spec.subject]
+        raise DesignError(
+            f"Covariances by {spec.group!r} need each subject in one group, but {ids.nunique()} "
+            f"subject(s) change it ({first_ids(ids)})."
+        )
+    notes = _unused_note(spec.group, unused)
+    if len(groups) == 1:
+        notes += (f"every row has {spec.group} = {groups[0]}, so there is one covariance",)
+    return of_subject, groups, notes
+
+
+def _coordinate(rows: pd.DataFrame, spec: MMRMSpec) -> np.ndarray | None:
+    """Return where each row lies in time, for a spatial covariance."""
+    if not COVARIANCES[spec.covariance].spatial:
+        return None
+    values = rows[spec.visit]
+    if not pd.api.types.is_numeric_dtype(values.dtype) or values.dtype == bool:
+        raise DesignError(
+            f"sp_exp measures time on {spec.visit!r}, which must hold numbers such as years, but "
+            f"it holds {first_ids(values)}."
+        )
+    return values.to_numpy(dtype=float)

@@ -1,0 +1,181 @@
+"""A common baseline mean: ANCOVA where the two are known to agree, and dense likelihoods."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from properties import assert_result_contract
+
+from pmsstats.errors import DesignError
+from pmsstats.imaging import ConstrainedBaselineSpec, constrain_baseline, fit_constrained_baseline
+from pmsstats.models import fit_lmm
+
+VISITS = ["W0", "W24", "W48", "W96"]
+EXACT = 1e-6  # maximum of a likelihood against a closed form
+SPEC = ConstrainedBaselineSpec(outcome="brain_ml")
+ML = ConstrainedBaselineSpec(outcome="brain_ml", method="ML")
+
+
+def trial(seed: int, n: int = 60, *, arms=("placebo", "active"), drop: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    subject = np.repeat(np.arange(n), len(VISITS))
+    k = np.tile(np.arange(len(VISITS)), n)
+    number = subject % len(arms)
+    own = rng.normal(1500, 50, n)[subject] + rng.normal(0, 3, n)[subject] * k
+    value = own - 5 * k + 2 * k * number + rng.normal(0, 6, len(k))
+    frame = pd.DataFrame(
+        {
+            "subject_id": subject,
+            "visit": pd.Categorical(np.array(VISITS)[k], VISITS, ordered=True),
+            "year": 0.46 * k,
+            "arm": pd.Categorical(np.array(arms)[number], arms),
+            "brain_ml": value,
+        }
+    )
+    return frame[rng.random(len(frame)) >= drop]
+
+
+def ancova(data: pd.DataFrame, visit: str) -> tuple[float, float]:
+    """Regress a visit on baseline and arm; return the arm's coefficient and standard error."""
+    wide = data.pivot_table("brain_ml", "subject_id", "visit", observed=True)
+    active = data.drop_duplicates("subject_id").set_index("subject_id")["arm"] == "active"
+    X = np.column_stack([np.ones(len(wide)), wide["W0"] - wide["W0"].mean(), active])
+    beta, rss, *_ = np.linalg.lstsq(X, wide[visit].to_numpy(), rcond=None)
+    covariance = rss[0] / (len(wide) - 3) * np.linalg.inv(X.T @ X)
+    return beta[2], np.sqrt(covariance[2, 2])
+
+
+@pytest.fixture(scope="module")
+def complete():
+    return trial(1)
+
+
+def differences(made) -> pd.DataFrame:
+    table = made.table()
+    table = table[table["quantity"] == "difference"]
+    return table.set_index(table["term"].str.split(":").str[0])
+
+
+def test_complete_data_by_ml_give_ancova_at_every_visit(complete):
+    found = differences(fit_constrained_baseline(complete, ML))
+    for visit in VISITS[1:]:
+        assert found.loc[visit, "estimate"] == pytest.approx(ancova(complete, visit)[0], rel=EXACT)
+
+
+def test_complete_data_by_reml_give_ancova_but_for_order_one_over_n(complete):
+    found = differences(fit_constrained_baseline(complete, SPEC))
+    for visit in VISITS[1:]:
+        estimate, std_error = ancova(complete, visit)
+        assert abs(found.loc[visit, "estimate"] - estimate) < 0.02 * std_error
+        assert found.loc[visit, "std_error"] == pytest.approx(std_error, rel=0.05)
+
+
+def test_baseline_has_one_mean_and_changes_start_from_it(complete):
+    table = fit_constrained_baseline(complete, SPEC).table().set_index(["quantity", "term"])
+    mean, change = table["estimate"]["mean"], table["estimate"]["change"]
+    assert mean["W0"] == pytest.approx(
+        complete.loc[complete["visit"] == "W0", "brain_ml"].mean(), rel=1e-8
+    )
+    for cell in change.index:
+        assert change[cell] == pytest.approx(mean[cell] - mean["W0"], rel=1e-9)
+    difference = table["estimate"]["difference"]
+    assert difference["W96: active - placebo"] == pytest.approx(
+        change["W96: active"] - change["W96: placebo"], rel=1e-9
+    )
+
+
+def test_missing_visits_give_generalised_least_squares_at_the_estimated_covariance():
+    data = trial(2, n=50, drop=0.15)
+    made = fit_constrained_baseline(data, ML)
+    sigma = made.fit.visit_covariance().to_numpy()
+    cells = ["W0", *(f"{v}: {a}" for v in VISITS[1:] for a in ("placebo", "active"))]
+    A, b = np.zeros((7, 7)), np.zeros(7)
+    for _, mine in constrain_baseline(data).groupby("subject_id"):
+        at = mine["visit"].cat.codes.to_numpy()
+        X = np.equal.outer(mine["visit_arm"].astype(str).to_numpy(), np.array(cells)).astype(float)
+        Vi = np.linalg.inv(sigma[np.ix_(at, at)])
+        A, b = A + X.T @ Vi @ X, b + X.T @ Vi @ mine["brain_ml"].to_numpy()
+    expected = np.linalg.solve(A, b)
+    table = made.table()
+    np.testing.assert_allclose(
+        table.loc[table["quantity"] == "mean", "estimate"], expected, rtol=1e-7
+    )
+
+
+def test_over_time_it_is_the_mixed_model_without_a_main_effect_of_arm(complete):
+    made = fit_constrained_baseline(
+        complete, ConstrainedBaselineSpec(outcome="brain_ml", time="year")
+    )
+    fit = fit_lmm(complete, "brain_ml ~ year + year:arm + (year | subject_id)").table()
+    expected = fit.set_index("term").loc["year:arm[T.active]"]
+    row = made.table().query("quantity == 'difference'").iloc[0]
+    assert row["estimate"] == pytest.approx(expected["estimate"], rel=EXACT)
+    assert row["std_error"] == pytest.approx(expected["std_error"], rel=EXACT)
+    assert_result_contract(made)
+
+
+@pytest.mark.slow
+def test_it_is_more_precise_than_change_scores_and_unbiased():
+    constrained, simple, errors = [], [], []
+    for seed in range(60):
+        data = trial(300 + seed, n=40)
+        row = differences(fit_constrained_baseline(data, SPEC)).loc["W48"]
+        constrained.append(row["estimate"])
+        errors.append(row["std_error"])
+        wide = data.pivot_table("brain_ml", "subject_id", "visit", observed=True)
+        active = (data.drop_duplicates("subject_id")["arm"] == "active").to_numpy()
+        simple.append(wide.loc[active, "W48"].mean() - wide.loc[~active, "W48"].mean())
+    spread = np.std(constrained, ddof=1)
+    assert abs(np.mean(constrained) - 4) < 4 * spread / np.sqrt(60)
+    assert abs(spread - np.mean(errors)) < 4 * spread / np.sqrt(120)
+    assert np.std(simple, ddof=1) > 3 * spread
+
+
+def test_three_arms_are_each_compared_with_the_first():
+    data = trial(4, n=60, arms=("placebo", "low", "high"))
+    table = fit_constrained_baseline(data, SPEC).table()
+    terms = table.loc[table["quantity"] == "difference", "term"].tolist()
+    assert terms[:2] == ["W24: low - placebo", "W24: high - placebo"]
+    assert len(terms) == 6
+    means = table[table["quantity"] == "mean"].set_index("term")["estimate"]
+    found = table[table["quantity"] == "difference"].set_index("term")["estimate"]
+    for term in terms:
+        visit, pair = term.split(": ")
+        arm = pair.split(" - ")[0]
+        expected = means[f"{visit}: {arm}"] - means[f"{visit}: placebo"]
+        assert found[term] == pytest.approx(expected, rel=1e-8)
+
+
+def test_covariates_leave_means_at_their_average(complete):
+    age = 45 + (complete["subject_id"] % 9)
+    spec = ConstrainedBaselineSpec(outcome="brain_ml", covariates="age_years")
+    made = fit_constrained_baseline(complete.assign(age_years=age), spec).table()
+    plain = fit_constrained_baseline(complete, SPEC).table()
+    mean = made["quantity"] == "mean"
+    np.testing.assert_allclose(made["estimate"][mean], plain["estimate"][mean], rtol=1e-3)
+
+
+def test_a_shift_of_one_arm_at_baseline_cannot_enter(complete):
+    rows = constrain_baseline(complete)
+    assert rows.loc[rows["visit"] == "W0", "visit_arm"].unique().tolist() == ["W0"]
+    assert rows["visit_arm"].cat.categories.tolist()[:3] == ["W0", "W24: placebo", "W24: active"]
+    assert "visit_arm" not in complete
+
+
+def test_missing_visit_or_arm_stays_missing():
+    rows = pd.DataFrame({"visit": ["W0", None, "W24"], "arm": ["a", "b", None]})
+    assert constrain_baseline(rows)["visit_arm"].isna().tolist() == [False, True, True]
+
+
+def test_wrong_requests_are_refused(complete):
+    with pytest.raises(DesignError, match="`baseline`"):
+        constrain_baseline(complete, baseline="W1")
+    with pytest.raises(DesignError, match="several arms"):
+        fit_constrained_baseline(complete[complete["arm"] == "active"], SPEC)
+    with pytest.raises(DesignError, match="baseline"):
+        ConstrainedBaselineSpec(outcome="brain_ml", time="year", baseline="W0")
+
+
+def test_result_keeps_the_contract(complete):
+    assert_result_contract(fit_constrained_baseline(complete, SPEC))
