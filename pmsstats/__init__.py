@@ -21,6 +21,7 @@ from pmsstats.models import (
     LMMResult,
     LMMSpec,
     MeansResult,
+    MMRMBatchResult,
     MMRMResult,
     MMRMSpec,
     SlopesResult,
@@ -35,6 +36,7 @@ from pmsstats.models import (
     fit_lmm,
     fit_lmm_batch,
     fit_mmrm,
+    fit_mmrm_batch,
     fit_ordinal,
 )
 from pmsstats.provenance import package_version as _package_version
@@ -59,6 +61,7 @@ __all__ = [
     "LMMBatchResult",
     "LMMResult",
     "LMMSpec",
+    "MMRMBatchResult",
     "MMRMResult",
     "MMRMSpec",
     "MeansResult",
@@ -84,6 +87,7 @@ __all__ = [
     "fit_lmm",
     "fit_lmm_batch",
     "fit_mmrm",
+    "fit_mmrm_batch",
     "fit_ordinal",
     "progression_rule",
     "read_cohort",

@@ -25,6 +25,7 @@ from pmsstats.models.marginal_means import estimate_means
 from pmsstats.models.margins import SlopesResult, estimate_slopes
 from pmsstats.models.means_result import MeansResult
 from pmsstats.models.mmrm import FALLBACKS, MMRMResult, MMRMSpec, fit_mmrm
+from pmsstats.models.mmrm_batch import MMRMBatchResult, fit_mmrm_batch
 from pmsstats.models.ordinal import OrdinalResult, OrdinalSpec, fit_ordinal
 from pmsstats.models.slope_ratio import SlowingResult, estimate_slowing
 from pmsstats.models.survival import CoxSpec, KMSpec, fit_cox, fit_km
@@ -51,6 +52,7 @@ __all__ = [
     "LMMResult",
     "LMMSpec",
     "LikelihoodRatioResult",
+    "MMRMBatchResult",
     "MMRMResult",
     "MMRMSpec",
     "MeansResult",
@@ -78,6 +80,7 @@ __all__ = [
     "fit_lmm",
     "fit_lmm_batch",
     "fit_mmrm",
+    "fit_mmrm_batch",
     "fit_ordinal",
     "predict_marginal",
     "predict_subjects",

@@ -18,7 +18,19 @@ if os.environ.get("PMSSTATS_NO_NUMBA") != "1":
 IS_COMPILED: bool = numba is not None
 """Whether numba is used: where it is installed, unless ``PMSSTATS_NO_NUMBA=1`` forbids it."""
 
-_SOURCES = ("compiling", "lmm_patterns", "lmm_kernel", "lmm_climb", "lmm_maximum", "lmm_replicate")
+_SOURCES = (
+    "compiling",
+    "lmm_patterns",
+    "lmm_kernel",
+    "lmm_climb",
+    "lmm_maximum",
+    "lmm_replicate",
+    "mmrm_cells",
+    "mmrm_kernel",
+    "mmrm_plan",
+    "mmrm_sigma",
+    "small_matrices",
+)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -37,7 +49,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     if numba is None:
         return function
     _forget_stale(Path(function.__code__.co_filename))
-    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    options = {"nogil": True, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that could keep it

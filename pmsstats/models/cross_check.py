@@ -155,7 +155,9 @@ def cross_check(fit: LMMResult, *, engines: Sequence[str] | None = None) -> Cros
     coefficients, so that one which happens to be near zero does not count as a disagreement; the
     largest of the same kind for variance components and predicted random effects. Standard errors
     are compared as each engine gives them for known variances; degrees of freedom where the engine
-    has its own. Engines differ by where their optimisers stop, not by the likelihood.
+    has its own. In R the same is done by hand, with ``lme4::allFit(model)`` across optimisers and
+    ``nlme::lme`` as another program. Engines differ by where their optimisers stop, not by the
+    likelihood.
     """
     if not isinstance(fit, LMMResult):
         raise DesignError(

@@ -74,8 +74,10 @@ def fit_lmm_batch(
     The model, its maximum and its tests are those of :func:`~pmsstats.models.lmm.fit_lmm` with
     ``engine="native"``; in R, ``lme4::refit`` followed by ``lmerTest``'s ``summary`` for each
     replicate. Subjects with the same columns and the same missed visits share their products of
-    columns, so that the time per replicate grows with the number of such patterns. A design whose
-    columns become dependent by missed visits is refused here, while `fit_lmm` drops a column.
+    columns, so that the time per replicate grows with the number of such patterns. A replicate in
+    which missed visits make columns dependent has no answer here, while `fit_lmm` drops a column.
+    Transforms that look at the data (splines, polynomials, centring) look at the whole design,
+    missed visits included, so that coefficients mean the same in every replicate.
     The first call on a machine compiles, which takes some seconds.
 
     References

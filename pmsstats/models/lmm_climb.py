@@ -107,6 +107,24 @@ def newton_step(
 
     Newton's step with the absolute values of the curvatures, so that it always leads down. Along
     negative curvature, where the slope may vanish, it is at least a fifth of `size` long.
+
+    Parameters
+    ----------
+    gradient : ndarray, shape (n,)
+        First derivatives of the deviance.
+    hessian : ndarray, shape (n, n)
+        Second derivatives.
+    size : float
+        No entry of the step is longer than four times that.
+
+    Returns
+    -------
+    step : ndarray, shape (n,)
+        Where to go.
+    gain : float
+        Deviance that a whole Newton step should save.
+    is_saddle : bool
+        Whether some curvature is negative.
     """
     n = len(gradient)
     step = np.zeros(n)

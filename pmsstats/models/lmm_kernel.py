@@ -39,9 +39,20 @@ _RANK = 1e-10  # share of a column's square that must be new
 
 
 class Profile(NamedTuple):
-    """What follows from `A`: `C`, `beta`, the residual sum of squares, and log det of A's X part.
+    """What follows from `A`.
 
-    `is_valid` is False where the X part is not positive definite or no residual is left.
+    Parameters
+    ----------
+    C : ndarray, shape (p, p)
+        Inverse of the X part of `A`.
+    beta : ndarray, shape (p,)
+        Fixed effects.
+    rss : float
+        Residual sum of squares.
+    log_det : float
+        Of the X part of `A`.
+    is_valid : bool
+        False where that is not positive definite, or no residual is left.
     """
 
     C: np.ndarray
@@ -302,7 +313,20 @@ def _trace_of_product(left: np.ndarray, right: np.ndarray) -> float:
 
 @compiled
 def as_matrix(patterns: Patterns, gradient: np.ndarray) -> np.ndarray:
-    """Return the derivative in Psi as a symmetric matrix."""
+    """Return the derivative in Psi as a symmetric matrix.
+
+    Parameters
+    ----------
+    patterns : Patterns
+        Says which entries are free.
+    gradient : ndarray, shape (r,)
+        In the free entries.
+
+    Returns
+    -------
+    ndarray, shape (q, q)
+        Of half the derivative on either side of the diagonal.
+    """
     q = patterns.S.shape[1]
     matrix = np.zeros((q, q))
     for m in range(len(gradient)):

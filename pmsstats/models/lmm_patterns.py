@@ -14,7 +14,8 @@ the derivative of Psi in its i-th free entry, which moves both of its mirror ima
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,6 +73,16 @@ class Patterns(NamedTuple):
     is_reml: bool
     rows: np.ndarray
     columns: np.ndarray
+
+
+def _in_words_of(other: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function the documentation of another that does the same."""
+
+    def describe(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__doc__ = other.__doc__
+        return function
+
+    return describe
 
 
 # --- small matrices ---------------------------------------------------------------------------
@@ -266,6 +277,7 @@ def _products_of(patterns: Patterns, k: int, own: np.ndarray) -> np.ndarray:
 
 
 @compiled
+@_in_words_of(lmm_vectorised.evaluate)
 def _evaluate_loops(patterns: Patterns, psi: np.ndarray, R: np.ndarray) -> tuple[np.ndarray, float]:
     """Return `A` and the sum of log det V, and fill `R`, as lmm_vectorised.evaluate."""
     q, n_packed = psi.shape[0], len(patterns.squares)
@@ -297,6 +309,7 @@ def _evaluate_loops(patterns: Patterns, psi: np.ndarray, R: np.ndarray) -> tuple
 
 
 @compiled
+@_in_words_of(lmm_vectorised.differentiate)
 def _differentiate_loops(
     patterns: Patterns, R: np.ndarray, omega: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -398,6 +411,7 @@ def add_traces(
 
 
 @compiled
+@_in_words_of(lmm_vectorised.moments)
 def _moments_loops(
     patterns: Patterns,
 ) -> tuple[float, float, np.ndarray, np.ndarray, np.ndarray]:

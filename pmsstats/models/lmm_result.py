@@ -147,6 +147,10 @@ class LMMResult(FixedEffectsResult):
         -------
         SlopesResult
             See :func:`pmsstats.models.margins.estimate_slopes`.
+
+        Notes
+        -----
+        R: ``emmeans::emtrends(model, ~ group, var = "year")``; SAS: ``ESTIMATE`` of the slopes.
         """
         from pmsstats.models.margins import estimate_slopes
 
@@ -170,6 +174,10 @@ class LMMResult(FixedEffectsResult):
             The subject's id, ``intercept`` (at time zero) and ``slope`` (per year for the columns
             ``year`` and ``day``, else per unit of time). Covariates are those of the subject's
             first row.
+
+        Notes
+        -----
+        R: ``coef(model)$subject_id``; SAS: ``ESTIMATE ... | year 1 / SUBJECT 1``.
         """
         from pmsstats.models.margins import individual_slopes
 
@@ -197,6 +205,10 @@ class LMMResult(FixedEffectsResult):
         -------
         pandas.DataFrame
             Columns ``group``, the time column, ``estimate std_error [df] conf_low conf_high``.
+
+        Notes
+        -----
+        R: ``emmeans::emmeans(model, ~ group, at = list(year = ...))``; SAS: ``LSMEANS / AT year=``.
         """
         from pmsstats.models.margins import mean_curves
 
@@ -220,6 +232,10 @@ class LMMResult(FixedEffectsResult):
         -------
         SlowingResult
             With Fieller's intervals; see :func:`pmsstats.models.slope_ratio.estimate_slowing`.
+
+        Notes
+        -----
+        R: ``mratios::sci.ratio.gen`` for the same linear combinations.
         """
         from pmsstats.models.slope_ratio import estimate_slowing
 
@@ -254,6 +270,10 @@ class LMMResult(FixedEffectsResult):
         -------
         pandas.DataFrame
             See :func:`pmsstats.models.lmm_prediction.predict_subjects`.
+
+        Notes
+        -----
+        R: ``predict(model, newdata)``, which gives no errors; SAS: ``OUTP=`` of ``MODEL``.
         """
         from pmsstats.models.lmm_prediction import predict_subjects
 
@@ -271,6 +291,10 @@ class LMMResult(FixedEffectsResult):
         -------
         pandas.DataFrame
             See :func:`pmsstats.models.lmm_prediction.predict_marginal`.
+
+        Notes
+        -----
+        R: ``predict(model, newdata, re.form = NA)``; SAS: ``OUTPM=`` of ``MODEL``.
         """
         from pmsstats.models.lmm_prediction import predict_marginal
 
@@ -283,6 +307,10 @@ class LMMResult(FixedEffectsResult):
         -------
         pandas.DataFrame
             See :func:`pmsstats.models.lmm_diagnostics.estimate_residuals`.
+
+        Notes
+        -----
+        R: ``nlme::residuals.lme(model, type = "normalized")``; SAS: ``VCIRY`` and ``RESIDUAL``.
         """
         from pmsstats.models.lmm_diagnostics import estimate_residuals
 
@@ -306,6 +334,10 @@ class LMMResult(FixedEffectsResult):
         -------
         DiagnosticsResult
             See :func:`pmsstats.models.lmm_diagnostics.diagnose`.
+
+        Notes
+        -----
+        R: ``plot(model)``, ``qqnorm(ranef(model))``; SAS: ``PLOTS=(RESIDUALPANEL)``.
         """
         from pmsstats.models.lmm_diagnostics import diagnose
 
@@ -318,6 +350,10 @@ class LMMResult(FixedEffectsResult):
         -------
         InfluenceResult
             See :func:`pmsstats.models.influence.estimate_influence`.
+
+        Notes
+        -----
+        R: ``influence.ME::influence(model, "subject_id")``; SAS: ``INFLUENCE / EFFECT=``.
         """
         from pmsstats.models.influence import estimate_influence
 

@@ -95,8 +95,8 @@ def fit_mmrm_batch(
     missed visits share their products of columns, so that the time per replicate grows with the
     number of such patterns. Replicates whose maximum the compiled code does not reach are fitted
     again by :func:`~pmsstats.models.mmrm_likelihood.fit_marginal`, and so are all of them where
-    numba is absent and for ``sp_exp``. The first call on a machine compiles, which takes some
-    seconds.
+    numba is absent and for ``sp_exp``. The first call on a machine compiles, which takes about a
+    minute.
 
     References
     ----------

@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -36,7 +37,7 @@ class _Unstructured(VisitCovariance):
     """Every variance and covariance by itself; linear in ``theta``; free: log-Cholesky [2]_."""
 
     def names(self, n_visits: int) -> tuple[str, ...]:
-        rows, columns = np.tril_indices(n_visits)
+        rows, columns = _lower(n_visits)
         return tuple(
             f"variance({i + 1})" if i == j else f"covariance({i + 1},{j + 1})"
             for i, j in zip(rows, columns, strict=True)
@@ -47,7 +48,7 @@ class _Unstructured(VisitCovariance):
 
     def matrix(self, theta: np.ndarray, n_visits: int) -> np.ndarray:
         lower = np.zeros((n_visits, n_visits))
-        lower[np.tril_indices(n_visits)] = theta
+        lower[_lower(n_visits)] = theta
         return lower + np.tril(lower, -1).T
 
     def first(self, theta: np.ndarray, n_visits: int) -> np.ndarray:
@@ -58,19 +59,32 @@ class _Unstructured(VisitCovariance):
 
     def theta(self, free: np.ndarray, n_visits: int) -> np.ndarray:
         lower = np.zeros((n_visits, n_visits), dtype=free.dtype)
-        lower[np.tril_indices(n_visits)] = free
+        lower[_lower(n_visits)] = free
         np.fill_diagonal(lower, np.exp(np.diag(lower)))
-        made: np.ndarray = (lower @ lower.T)[np.tril_indices(n_visits)]
+        made: np.ndarray = (lower @ lower.T)[_lower(n_visits)]
         return made
+
+    def jacobian(self, free: np.ndarray, n_visits: int) -> np.ndarray:
+        """Differentiate ``L L'`` in the entries of L, those on the diagonal in their logarithms."""
+        rows, columns = _lower(n_visits)
+        lower = np.zeros((n_visits, n_visits))
+        lower[rows, columns] = free
+        np.fill_diagonal(lower, np.exp(np.diag(lower)))
+        k = np.arange(len(rows))
+        moved = np.zeros((len(rows), n_visits, n_visits))
+        moved[k, rows, columns] = np.where(rows == columns, lower[rows, columns], 1.0)
+        half = moved @ lower.T
+        slopes: np.ndarray = (half + half.swapaxes(1, 2))[:, rows, columns].T
+        return slopes
 
     def free(self, theta: np.ndarray, n_visits: int) -> np.ndarray:
         lower = np.linalg.cholesky(self.matrix(theta, n_visits))
         np.fill_diagonal(lower, np.log(np.diag(lower)))
-        found: np.ndarray = lower[np.tril_indices(n_visits)]
+        found: np.ndarray = lower[_lower(n_visits)]
         return found
 
     def start(self, moments: np.ndarray) -> np.ndarray:
-        values: np.ndarray = moments[np.tril_indices(len(moments))]
+        values: np.ndarray = moments[_lower(len(moments))]
         return values
 
 
@@ -348,12 +362,20 @@ class SpatialCovariance(Covariance):
         return np.stack([np.stack([np.zeros_like(V), mixed]), np.stack([mixed, last])])
 
 
+@functools.cache
+def _lower(n_visits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the lower triangle, row by row."""
+    return np.tril_indices(n_visits)
+
+
+@functools.cache
 def _unit_entries(n_visits: int) -> np.ndarray:
     """Return the derivatives of a symmetric matrix in its lower triangle, row by row."""
-    rows, columns = np.tril_indices(n_visits)
+    rows, columns = _lower(n_visits)
     k = np.arange(len(rows))
     units = np.zeros((len(rows), n_visits, n_visits))
     units[k, rows, columns] = units[k, columns, rows] = 1.0
+    units.flags.writeable = False
     return units
 
 

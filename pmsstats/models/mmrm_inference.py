@@ -188,26 +188,26 @@ def _kenward_roger(
     mixed = (W @ slopes.reshape(len(W), -1)).reshape(slopes.shape)
     PP = slopes.reshape(-1, p).T @ mixed.reshape(-1, p)  # each slope is symmetric
     change = 2 * (Q - PP)
-    adjusted = np.eye(p) + (change + change.T) / 2
+    B = _to_units(likelihood, point)
     return KenwardRoger(
-        covariance=_in_units(likelihood, point, adjusted),
+        covariance=fit.fixed_covariance + B @ (change + change.T) @ B.T / 2,
         model_covariance=fit.fixed_covariance,
         jacobian=_jacobian(likelihood, point, slopes),
         parameter_covariance=fit.theta_covariance,
     )
 
 
-def _in_units(
-    likelihood: MarginalLikelihood, point: MarginalPoint, matrix: np.ndarray
-) -> np.ndarray:
-    """Return a covariance of fixed effects, given where Phi is the identity."""
+def _to_units(likelihood: MarginalLikelihood, point: MarginalPoint) -> np.ndarray:
+    """Return B: fixed effects in the user's units are B times those whose Phi is the identity."""
     half = linalg.solve_triangular(point.root, np.eye(len(point.root)), lower=True)
-    return likelihood.back.fixed_covariance(half.T @ matrix @ half)
+    B: np.ndarray = likelihood.back.scale * linalg.solve_triangular(likelihood.back.R, half.T)
+    return B
 
 
 def _jacobian(
     likelihood: MarginalLikelihood, point: MarginalPoint, slopes: np.ndarray
 ) -> np.ndarray:
     """Return derivatives of the fixed effects' covariance in the user's units: (k, p, p)."""
-    moved = [_in_units(likelihood, point, slope) for slope in slopes]
-    return np.stack(moved) / likelihood.units[:, None, None]
+    B = _to_units(likelihood, point)
+    moved: np.ndarray = B @ slopes @ B.T / likelihood.units[:, None, None]
+    return moved

@@ -21,6 +21,7 @@ __all__ = ["Optimum", "maximise"]
 
 _MAX_STEPS = 100
 _MAX_HALVINGS = 40
+_MAX_EVALUATIONS = 200  # from one start; twenty are usual
 _LONGEST = 2.0  # of a step in any parameter without bounds (logarithms, mostly)
 _ENOUGH = 1e-13  # squared distance to the maximum, in standard errors: as near as rounding lets
 _CONVERGED = 1e-8  # squared distance at which a stop counts as a maximum
@@ -137,7 +138,7 @@ def _newton(objective: Objective, start: np.ndarray) -> Optimum | None:
         if moved[2] is None:
             break  # no way up: rounding error, or not differentiable
         free, value, point = moved[0], moved[1], moved[2]
-        if objective.is_edge(point):
+        if objective.is_edge(point) or n_evaluations > _MAX_EVALUATIONS:
             break
     return _judge(free, value, point, squared=squared, n_evaluations=n_evaluations)
 

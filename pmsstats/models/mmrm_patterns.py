@@ -7,6 +7,7 @@ number of subjects.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +111,13 @@ class Patterns:
         """Number of different patterns."""
         return len(self.seen)
 
+    @functools.cached_property
+    def _edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the patterns, and the subjects, of each group begin."""
+        each = np.arange(self.n_groups + 1)
+        of_subject = self.group[self.of_subject]
+        return np.searchsorted(self.group, each), np.searchsorted(of_subject, each)
+
     def pattern_slice(self, group: int) -> slice:
         """Return where the patterns of a group are.
 
@@ -123,7 +131,7 @@ class Patterns:
         slice
             Of patterns.
         """
-        return slice(*np.searchsorted(self.group, [group, group + 1]))
+        return slice(int(self._edges[0][group]), int(self._edges[0][group + 1]))
 
     def subject_slice(self, group: int) -> slice:
         """Return where the subjects of a group are.
@@ -138,7 +146,7 @@ class Patterns:
         slice
             Of subjects, in the order of the patterns.
         """
-        return slice(*np.searchsorted(self.group[self.of_subject], [group, group + 1]))
+        return slice(int(self._edges[1][group]), int(self._edges[1][group + 1]))
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Lay rows out by subject and slot.

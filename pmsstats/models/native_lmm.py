@@ -20,6 +20,7 @@ __all__ = ["fit", "pattern_sums"]
 
 _VERSION = package_version()  # reading it takes as long as a fit
 _SAME = 1e-12  # relative difference of Z'Z that makes no difference
+_FEW = 1e6  # numbers that may well be kept, which saves multiplying them anew
 _WORTH_GROUPING = 0.5  # patterns per subject from which on there is nothing to share
 
 
@@ -117,7 +118,8 @@ def pattern_sums(arrays: MixedArrays, *, reml: bool) -> Patterns:
     rows, columns = np.nonzero(np.tril(arrays.mask()))
     count, T = np.ones(n_subjects), np.empty((0, q * (q + 1) // 2, n_packed))
     first, member = _same_patterns(S)
-    if IS_COMPILED and len(first) <= _WORTH_GROUPING * n_subjects:
+    n_numbers = len(first) * T.shape[1] * n_packed
+    if IS_COMPILED and (n_numbers < _FEW or len(first) <= _WORTH_GROUPING * n_subjects):
         T = group_products(H, member, len(first))
         S, H = S[first], np.empty((0, q, P))
         count = np.bincount(member).astype(float)

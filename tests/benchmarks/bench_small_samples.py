@@ -9,11 +9,11 @@ Three designs, two arms of equal size each:
   difference at the last visit, model ``y ~ baseline + arm * visit + us(visit | subject_id)``.
 
 After each visit a subject leaves for good with a chance that falls with the value last seen:
-missing at random. The data are drawn by numpy alone. The type I error is the share of p < 0.05 where
-there is no effect; coverage (of the 95 % interval), bias and power are those of other data, where
-there is one. MCSE: Monte Carlo standard error. Replicates without an answer are counted in
-``failed``, and taken neither as rejections nor as covered. ``singular``: a random effect is estimated
-as having no variance, which is an answer. An unstructured covariance that is singular is none.
+missing at random. The data are drawn by numpy alone. The type I error is the share of p < 0.05
+where there is no effect; coverage (of the 95 % interval), bias and power are those of other data,
+where there is one. MCSE: Monte Carlo standard error. Replicates without an answer are counted in
+``failed``, and taken neither as rejections nor as covered. ``singular``: a random effect is
+estimated as having no variance, which is an answer; a singular unstructured covariance is none.
 """
 
 from __future__ import annotations
