@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pmsstats.models import native_lmm
 from pmsstats.models.mixed_likelihood import MixedLikelihood
 from pmsstats.models.mixed_scale import standardise
 
@@ -57,6 +56,8 @@ def fit_arrays(arrays: MixedArrays, *, reml: bool = True) -> ArrayFit:
     ArrayFit
         Also where no maximum was found.
     """
+    from pmsstats.models import native_lmm  # loads numba, which only those who fit need
+
     standard, back = standardise(arrays)
     found = native_lmm.fit(MixedLikelihood(standard, reml=reml))
     return ArrayFit(

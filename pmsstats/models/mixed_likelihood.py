@@ -139,7 +139,8 @@ class MixedLikelihood:
     ) -> tuple[float, np.ndarray, np.ndarray, float]:
         """Return log-likelihood, fixed effects, inverse of X'V^-1 X, residual variance."""
         half = factor.T @ self._ZtXy
-        inner = np.einsum("iqa,iqb->ab", half, np.linalg.solve(core, half))
+        size = half.shape[2]
+        inner = half.reshape(-1, size).T @ np.linalg.solve(core, half).reshape(-1, size)
         products = self._squares - inner
         XVX, XVy, yVy = products[:-1, :-1], products[:-1, -1], products[-1, -1]
         inverse = np.linalg.inv(XVX)
@@ -198,13 +199,14 @@ class MixedLikelihood:
         """Differentiate the profiled deviance in psi (scores of [2], sigma^2 profiled)."""
         gradient = ZVZ.sum(axis=0) - scores.T @ scores / sigma2
         if self.reml:
-            gradient = gradient - np.einsum("iqa,ab,irb->qr", ZVX, inverse, ZVX)
+            gradient = gradient - np.einsum("iqa,ira->qr", ZVX @ inverse, ZVX)
         return np.where(self.arrays.mask(), (gradient + gradient.T) / 2, 0.0)
 
     def _information(self, ZVZ: np.ndarray) -> np.ndarray:
         """Return the expected second derivative of the profiled deviance in vec(psi)."""
         q = ZVZ.shape[1]
-        pairs = np.einsum("iac,ibd->abcd", ZVZ, ZVZ).reshape(q * q, q * q)
+        flat = ZVZ.reshape(len(ZVZ), -1)
+        pairs = (flat.T @ flat).reshape(q, q, q, q).transpose(0, 2, 1, 3).reshape(q * q, q * q)
         total = ZVZ.sum(axis=0).reshape(-1)
         return pairs - np.outer(total, total) / self._n_free
 

@@ -13,7 +13,6 @@ import pandas as pd
 from scipy import linalg, special
 
 from pmsstats.errors import DesignError
-from pmsstats.models.compiling import IS_COMPILED
 from pmsstats.models.contrasts import contrast_weights
 from pmsstats.models.degrees_of_freedom import between_within_df
 from pmsstats.models.mmrm_batch_result import REASONS, MMRMBatchResult
@@ -186,6 +185,8 @@ def _checked_responses(responses: np.ndarray, n_rows: int) -> np.ndarray:
 def _can_compile(spec: MMRMSpec, arrays: RepeatedArrays) -> bool:
     """Say whether the compiled code takes this model."""
     bits = arrays.n_visits + np.log2(arrays.n_groups) + np.log2(arrays.n_subjects)
+    from pmsstats.models.compiling import IS_COMPILED  # loads numba: only those who fit need it
+
     return IS_COMPILED and spec.covariance in _STRUCTURES and bool(bits < _MOST_BITS)
 
 
