@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from pmsstats.errors import first_ids
+from pmsstats.errors import DesignError, first_ids
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,6 +155,14 @@ class Result(abc.ABC):
     """
 
     exclusions: tuple[Exclusion, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse data that come from neither people nor a generator."""
+        origin = getattr(self, "origin", "real")
+        if origin not in {"real", "synthetic"}:
+            raise DesignError(
+                f"`origin` must be 'real' or 'synthetic', where the data come from, got {origin!r}."
+            )
 
     @abc.abstractmethod
     def headline(self) -> str:

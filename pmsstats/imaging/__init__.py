@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pmsstats.imaging.agreement import AgreementResult, AgreementSpec, estimate_agreement
 from pmsstats.imaging.change_models import (
+    BaselineChanges,
     ChangeResult,
     ChangeSpec,
     change_from_baseline,
@@ -44,6 +45,7 @@ from pmsstats.imaging.scanner_models import (
 __all__ = [
     "AgreementResult",
     "AgreementSpec",
+    "BaselineChanges",
     "ChangeResult",
     "ChangeSpec",
     "ConstrainedBaselineResult",

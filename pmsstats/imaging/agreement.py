@@ -11,6 +11,7 @@ import pandas as pd
 from pmsstats.cohort.schema import Measure, default_dictionary
 from pmsstats.errors import DesignError
 from pmsstats.imaging.limits_of_agreement import limits_of_agreement
+from pmsstats.imaging.spec_options import as_spec
 from pmsstats.models.design import complete_rows, require_columns
 from pmsstats.plots.agreement import plot_bland_altman
 from pmsstats.results import Exclusion, Result, format_interval, format_number, to_plain
@@ -145,12 +146,10 @@ def estimate_agreement(
     first: AgreementSpec | str,
     second: str | None = None,
     *,
-    subject: str = "subject_id",
-    coverage: float = 0.95,
-    conf_level: float = 0.95,
     dictionary: Mapping[str, Measure] | None = None,
     origin: Origin = "real",
     prior_exclusions: Sequence[Exclusion] = (),
+    **options: Any,
 ) -> AgreementResult:
     """Estimate bias and limits of agreement of two methods.
 
@@ -162,18 +161,15 @@ def estimate_agreement(
         What is asked, or the column of the first method.
     second : str, optional
         Column of the second method.
-    subject : str, default "subject_id"
-        Column that tells subjects apart.
-    coverage : float, default 0.95
-        Share of differences between the limits.
-    conf_level : float, default 0.95
-        Of every interval.
     dictionary : mapping of str to Measure, optional
         For labels and unit; the package's own by default.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from.
     prior_exclusions : sequence of Exclusion
         What earlier steps left out.
+    **options
+        With columns: the other fields of :class:`AgreementSpec` (`subject`, `coverage`,
+        `conf_level`). Not with a spec, which has them.
 
     Returns
     -------
@@ -183,7 +179,8 @@ def estimate_agreement(
     Raises
     ------
     DesignError
-        If a column is absent or holds no numbers, or there are fewer than three subjects.
+        If `second` or `options` are given beside a spec, a column is absent or holds no numbers, or
+        there are fewer than three subjects.
 
     Notes
     -----
@@ -191,12 +188,9 @@ def estimate_agreement(
     for one pair per subject, by combination of those of the parts for several. R:
     ``SimplyAgree::agreement_limit``, ``blandr::blandr.statistics`` (there approximate).
     """
-    spec = first
-    if not isinstance(spec, AgreementSpec):
-        spec = AgreementSpec(
-            first=spec, second=second or "", subject=subject, coverage=coverage,
-            conf_level=conf_level,
-        )  # fmt: skip
+    if second is not None:
+        options["second"] = second
+    spec = as_spec(AgreementSpec, first, options)
     columns = [spec.first, spec.second]
     require_columns(data, [*columns, spec.subject])
     for column in columns:

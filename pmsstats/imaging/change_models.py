@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.cohort.schema import Measure, default_dictionary
-from pmsstats.errors import DesignError, nearest
-from pmsstats.imaging.harmonisation_spec import quoted
-from pmsstats.imaging.slope_weights import slope_weights
+from pmsstats.errors import DesignError
+from pmsstats.imaging.column_labels import as_labels, quoted
+from pmsstats.imaging.yearly_slope_weights import (
+    per_slope_unit,
+    slope_unit,
+    yearly_slope_weights,
+)
 from pmsstats.models.design import complete_rows, require_columns
 from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
+from pmsstats.models.population_design import check_choice
 from pmsstats.plots.trajectories import plot_trajectories
 from pmsstats.results import (
     Exclusion,
@@ -30,9 +35,10 @@ if TYPE_CHECKING:
 
     from pmsstats.provenance import Origin
 
-__all__ = ["ChangeResult", "ChangeSpec", "change_from_baseline", "fit_change"]
+__all__ = ["BaselineChanges", "ChangeResult", "ChangeSpec", "change_from_baseline", "fit_change"]
 
 BaselineError = Literal["shared", "level", "independent"]
+ChangeDfMethod = Literal["satterthwaite", "kenward-roger", "normal"]
 _ZERO = 1e-9  # change at baseline that rounding may leave
 
 
@@ -49,7 +55,7 @@ class ChangeSpec:
     covariates : tuple of str
         Columns that are constant within a subject, on which the slope may depend.
     time : str, default "year"
-        Time since baseline.
+        Time since baseline; slopes over ``"day"`` are given per year.
     subject : str, default "subject_id"
         Column of subject ids.
     baseline_error : {"shared", "level", "independent"}, default "shared"
@@ -59,13 +65,16 @@ class ChangeSpec:
         in them.
     method : {"REML", "ML"}, default "REML"
         Restricted or full maximum likelihood.
+    df_method : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
+        Where degrees of freedom come from; see :class:`~pmsstats.models.lmm.LMMSpec`.
+        ``"kenward-roger"`` holds its level in the smallest samples, and needs REML.
     conf_level : float, default 0.95
         Of every interval.
 
     Raises
     ------
     DesignError
-        If a field is none of its choices.
+        If a field is none of its choices, or `df_method` and `method` do not go together.
     """
 
     outcome: str
@@ -75,18 +84,16 @@ class ChangeSpec:
     subject: str = "subject_id"
     baseline_error: BaselineError = "shared"
     method: Literal["REML", "ML"] = "REML"
+    df_method: ChangeDfMethod = "satterthwaite"
     conf_level: float = 0.95
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        if self.baseline_error not in get_args(BaselineError):
-            raise DesignError(
-                f"`baseline_error` must be one of {', '.join(get_args(BaselineError))}, got "
-                f"{self.baseline_error!r}."
-                f"{nearest(str(self.baseline_error), get_args(BaselineError))}"
-            )
+        check_choice("baseline_error", self.baseline_error, get_args(BaselineError))
+        check_choice("df_method", self.df_method, get_args(ChangeDfMethod))
         if not isinstance(self.covariates, tuple):
             raise DesignError(f"`covariates` must be a tuple of columns, got {self.covariates!r}.")
+        self.lmm()  # refuses what does not go together
 
     def lmm(self) -> LMMSpec:
         """Write the mixed model.
@@ -103,7 +110,7 @@ class ChangeSpec:
         intercept = f"(1 | {subject}) + " if self.baseline_error == "shared" else ""
         return LMMSpec.from_formula(
             f"{quoted(self.outcome)} ~ {mean} + {intercept}(0 + {time} | {subject})",
-            method=self.method, conf_level=self.conf_level,
+            method=self.method, conf_level=self.conf_level, df_method=self.df_method,
         )  # fmt: skip
 
 
@@ -116,8 +123,8 @@ class ChangeResult(Result):
     spec : ChangeSpec
         The request.
     slopes : pandas.DataFrame
-        Per group, and differences from the first: ``term estimate std_error [df] statistic p_value
-        conf_low conf_high``, per year.
+        ``quantity term estimate std_error [df] statistic p_value conf_low conf_high``, per year: the
+        ``slope`` of each group, and each ``difference`` from the first.
     fit : LMMResult
         The mixed model. With ``baseline_error="level"`` its rows are whitened (see
         :func:`fit_change`), so that its own predictions are of no use.
@@ -158,7 +165,7 @@ class ChangeResult(Result):
         left = sum(e.n for e in self.exclusions if e.unit == "row")
         lost = f", {left} rows left out" if left else ""
         return (
-            f"{self.label}, change{unit} per year through zero at baseline: {'; '.join(told)}"
+            f"{self.label}, change{unit} per {slope_unit(self.spec.time)} through zero at baseline: {'; '.join(told)}"
             f"{test} ({self.n_subjects} {origin}subjects, {self.n_obs} rows{lost})."
         )
 
@@ -167,15 +174,16 @@ class ChangeResult(Result):
         return self.slopes.copy()
 
     def mean_lines(self) -> pd.DataFrame:
-        """Return the fitted line of each group from baseline to its last visit.
+        """Return the fitted line of each group from baseline to the last visit.
 
         Returns
         -------
         pandas.DataFrame
-            ``group year estimate conf_low conf_high``; two points per group.
+            ``group year estimate conf_low conf_high``; two points per group. Time is in years
+            where it was in days.
         """
-        groups = self.slopes[~self.slopes["term"].str.contains(" - ", regex=False)]
-        last = float(self.data[self.spec.time].max())
+        groups = self.slopes[self.slopes["quantity"] == "slope"]
+        last = float(self.data[self.spec.time].max()) / per_slope_unit(self.spec.time)
         rows = [
             (row["term"], year, *(year * row[c] for c in ("estimate", "conf_low", "conf_high")))
             for row in groups.to_dict("records")
@@ -186,14 +194,21 @@ class ChangeResult(Result):
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw each subject's changes, and the fitted lines through the origin."""
         spec = self.spec
-        frame = self.data.rename(
-            columns={spec.subject: "subject_id", spec.time: "year", spec.outcome: "value"}
+        frame = pd.DataFrame(
+            {
+                "subject_id": self.data[spec.subject],
+                "year": self.data[spec.time] / per_slope_unit(spec.time),
+                "value": self.data[spec.outcome],
+                **({"group": as_labels(self.data[spec.by])} if spec.by else {}),
+            }
         )
         fitted = self.mean_lines()
         if spec.by is None:
             fitted = fitted.drop(columns="group")
         label = f"{self.label}, {self.unit}" if self.unit else self.label
-        options = {"y_label": label, "origin": self.origin, "group": spec.by}
+        unit = "Years" if slope_unit(spec.time) == "year" else spec.time
+        options = {"y_label": label, "x_label": f"{unit} from baseline", "origin": self.origin,
+                   "group": "group" if spec.by else None}  # fmt: skip
         return plot_trajectories(frame, fitted=fitted, ax=ax, **{**options, **kws})
 
     def to_dict(self) -> dict[str, Any]:
@@ -217,7 +232,7 @@ def fit_change(
     data: pd.DataFrame,
     spec: ChangeSpec,
     *,
-    engine: str | None = None,
+    engine: str = "native",
     dictionary: Mapping[str, Measure] | None = None,
     origin: Origin = "real",
 ) -> ChangeResult:
@@ -229,8 +244,8 @@ def fit_change(
         One row per visit. Rows at baseline are dropped and counted.
     spec : ChangeSpec
         Outcome, groups, and what the error of the baseline scan does.
-    engine : str, optional
-        Of the mixed model; the default of :func:`~pmsstats.models.lmm.fit_lmm` otherwise.
+    engine : str, default "native"
+        Of the mixed model; see :func:`~pmsstats.models.lmm.fit_lmm`.
     dictionary : mapping of str to Measure, optional
         For label and unit of the outcome; the package's own by default.
     origin : {"real", "synthetic"}, default "real"
@@ -278,7 +293,9 @@ def fit_change(
       visits too much weight.
 
     R: ``lmer(pbvc ~ 0 + year + year:arm + (1 | id) + (0 + year | id))``; SAS: ``MODEL pbvc = year
-    year*arm / NOINT; RANDOM INT year / TYPE=VC SUBJECT=id``.
+    year*arm / NOINT SOLUTION DDFM=SATTERTHWAITE (or KR); RANDOM INT year / TYPE=VC
+    SUBJECT=id``. ``(1 | id)`` and ``INT`` are those of ``"shared"``; leave them out for
+    ``"independent"``.
 
     Examples
     --------
@@ -299,13 +316,11 @@ def fit_change(
         raise DesignError(f"No row after baseline has {', '.join(named)}.")
     _check_constant(rows, spec)
     frame = _whitened(rows, spec) if spec.baseline_error == "level" else rows
-    options = {} if engine is None else {"engine": engine}
-    fit = fit_lmm(frame, spec.lmm(), **options)
-    terms, weights = slope_weights(fit, by=spec.by, time=spec.time)
+    fit = fit_lmm(frame, spec.lmm(), engine=engine, origin=origin)
     measure = (default_dictionary() if dictionary is None else dictionary).get(spec.outcome)
     return ChangeResult(
         spec=spec,
-        slopes=fit.estimate(terms, weights),
+        slopes=yearly_slope_weights(fit, by=spec.by, time=spec.time).estimate(fit),
         fit=fit,
         data=rows,
         n_subjects=fit.n_subjects,
@@ -365,6 +380,27 @@ def _whitened(rows: pd.DataFrame, spec: ChangeSpec) -> pd.DataFrame:
     return rows.assign(**(rows[columns].astype(float) - share * means.to_numpy()))
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BaselineChanges:
+    """Changes from baseline, and what has none.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame, shape (n_obs, n_columns)
+        The visits after baseline of subjects who have a value there, with the columns that were
+        given; the outcome is the change.
+    exclusions : tuple of Exclusion
+        Subjects without a baseline value, rows at or before baseline.
+    n_subjects, n_obs : int
+        In `data`.
+    """
+
+    data: pd.DataFrame
+    exclusions: tuple[Exclusion, ...]
+    n_subjects: int
+    n_obs: int
+
+
 def change_from_baseline(
     data: pd.DataFrame,
     outcome: str,
@@ -372,7 +408,7 @@ def change_from_baseline(
     time: str = "year",
     subject: str = "subject_id",
     percent: bool = False,
-) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
+) -> BaselineChanges:
     """Turn a level into change from the value at time 0.
 
     Parameters
@@ -390,15 +426,26 @@ def change_from_baseline(
 
     Returns
     -------
-    rows : pandas.DataFrame
-        The visits after baseline of subjects who have one, with `outcome` as change.
-    exclusions : tuple of Exclusion
-        Subjects without a baseline value, rows at or before baseline.
+    BaselineChanges
+        The visits after baseline, with `outcome` as change, and what was left out.
 
     Raises
     ------
     DesignError
         If a column is absent, or a subject has two values at baseline.
+
+    Notes
+    -----
+    ``y_t - y_0``, or ``100 (y_t - y_0) / y_0``. R (dplyr): ``group_by(id) |> mutate(change =
+    y - y[year == 0]) |> filter(year > 0)``; SAS: a ``DATA`` step with ``BY id`` and a ``RETAIN``
+    of the value at year 0.
+
+    Examples
+    --------
+    >>> visits = pd.DataFrame({"subject_id": ["a"] * 3, "year": [0, 1, 2], "brain_ml": 1500.0})
+    >>> visits["brain_ml"] -= 5 * visits["year"]
+    >>> change_from_baseline(visits, "brain_ml").data["brain_ml"].tolist()
+    [-5.0, -10.0]
     """
     require_columns(data, [subject, time, outcome])
     stage = f"change of {outcome}"
@@ -420,4 +467,9 @@ def change_from_baseline(
     change = rows[outcome] - baseline
     change = 100 * change / baseline if percent else change
     made = rows.assign(**{outcome: change})[keep].reset_index(drop=True)
-    return made, exclusions
+    return BaselineChanges(
+        data=made,
+        exclusions=exclusions,
+        n_subjects=int(made[subject].nunique()),
+        n_obs=len(made),
+    )

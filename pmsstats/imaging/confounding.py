@@ -26,6 +26,11 @@ _COMMON = (
     " (a shift common to the groups cancels from the difference of their slopes, which raw values "
     "give without harmonisation)"
 )
+_ONE_SCANNER = "Analyse the values as they are; or name another column as `scanner`."
+_FEW_SCANS = (
+    "Drop the scans of such a scanner, or merge it with one of the same model and protocol (give "
+    "both one label in the column of scanners)."
+)
 _WHAT_TO_DO = (
     "No harmonisation can separate what the design has tied together. Analyse each scanner by "
     "itself, or the scans of one scanner only; scan people twice around an upgrade; or, knowing "
@@ -38,7 +43,7 @@ def check_scanner_confounding(
     spec: HarmonisationSpec,
     *,
     on_problem: Literal["raise", "report"] = "raise",
-    engine: str | None = None,
+    engine: str = "native",
 ) -> ScannerConfounding:
     """Check whether scanner effects can be told from time and from groups.
 
@@ -50,8 +55,8 @@ def check_scanner_confounding(
         Features, model, scanner column and limits.
     on_problem : {"raise", "report"}, default "raise"
         Refuse with an explanation, or return it.
-    engine : str, optional
-        Of the mixed models; the default of :func:`~pmsstats.models.lmm.fit_lmm` otherwise.
+    engine : str, default "native"
+        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
 
     Returns
     -------
@@ -83,6 +88,11 @@ def check_scanner_confounding(
     That scanners differ between subjects only (each site its own) is no reason to refuse: their
     level cancels from slopes. It is noted, because the shift then rests on the subjects of the
     sites being alike.
+
+    No R or SAS statement gives this. Nearest in R: the share is ``summary(lm(scanner == "B" ~
+    factor(visit) * arm))$adj.r.squared``; the inflation compares
+    ``solve(crossprod(X, solve(V, X)))`` with and without the scanner's columns, ``X`` and ``V``
+    from ``lme4::lmer(y ~ year * arm + scanner + (year | id))``.
     """
     frame = with_scanner_labels(data, spec.scanner)
     named = [spec.scanner, spec.time, *([spec.by] if spec.by else [])]
@@ -93,20 +103,20 @@ def check_scanner_confounding(
     if rows.empty:
         raise DesignError("No row has a feature, a scanner and a time.")
     scanners = _describe_scanners(rows, spec)
-    problems = [*_too_few(rows, scanners, spec), *_explained(scanners, spec)]
+    too_few = _too_few(rows, scanners, spec)
+    problems = [*too_few, *_explained(scanners, spec)]
     problems += [] if problems else _aliased(rows, spec)
     fits: dict[str, LMMResult] = {}
     inflation = pd.DataFrame(columns=["feature", "term", "std_error_without", "std_error"])
     if not problems:
-        options = {} if engine is None else {"engine": engine}
-        fits = {f: fit_lmm(frame, spec.lmm(f), **options) for f in spec.features}
+        fits = {f: fit_lmm(frame, spec.lmm(f), engine=engine) for f in spec.features}
         inflation = pd.concat(
             [slope_inflation(fit, spec).assign(feature=f) for f, fit in fits.items()],
             ignore_index=True,
         )[["feature", "term", "std_error_without", "std_error", "inflation"]]
         problems += _too_wide(inflation, spec)
     if problems and on_problem == "raise":
-        raise DesignError(_refusal(problems, scanners))
+        raise DesignError(_refusal(problems, scanners, n_too_few=len(too_few)))
     return ScannerConfounding(
         spec=spec,
         scanners=scanners,
@@ -127,13 +137,18 @@ def check_scanner_confounding(
     )
 
 
-def _refusal(problems: list[str], scanners: pd.DataFrame) -> str:
+def _refusal(problems: list[str], scanners: pd.DataFrame, *, n_too_few: int) -> str:
     """Say why, show the scanners, say what to do."""
     reasons = "\n".join(f"- {problem}" for problem in problems)
     shown = display_frame(scanners).to_string(index=False)
+    if len(scanners) < 2:
+        return f"Scanners cannot be harmonised:\n{reasons}\n{shown}\n{_ONE_SCANNER}"
+    if n_too_few == len(problems):
+        return f"Scanner effects cannot be estimated:\n{reasons}\n{shown}\n{_FEW_SCANS}"
+    few = f"{_FEW_SCANS} " if n_too_few else ""
     return (
         f"Scanner effects cannot be told apart from what is to be estimated:\n{reasons}\n{shown}\n"
-        f"{_WHAT_TO_DO}"
+        f"{few}{_WHAT_TO_DO}"
     )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError
-from pmsstats.imaging.harmonisation_spec import as_labels, quoted
-from pmsstats.imaging.slope_weights import slope_weights
+from pmsstats.imaging.column_labels import as_labels, quoted
+from pmsstats.imaging.yearly_slope_weights import yearly_slope_weights
 from pmsstats.models.design import require_columns
 from pmsstats.models.lmm import LMMSpec, fit_lmm
 from pmsstats.models.mmrm import fit_mmrm
@@ -46,28 +46,35 @@ class ConstrainedBaselineSpec:
     by : str, default "arm"
         Randomised arms; reference first.
     time : str, optional
-        Column of years since baseline: the mean is a straight line per arm from a common
-        baseline. Without it, visits are a factor.
+        Column of time since baseline: the mean is a straight line per arm from a common
+        baseline, and slopes over ``"day"`` are given per year. Without it, visits are a factor.
     visit : str, default "visit"
-        Column of visits, the first one the baseline. Not used with `time`.
+        Column of visits, the first one the baseline. Not with `time`.
     baseline : str, optional
         Label of the baseline visit; the first by default.
     covariates : str, default ""
         Further terms of the mean: ``"age_years + sex"``; with visits as a factor also
         ``"visit:age_years"``.
-    covariance : str, default "us"
-        Of the visits; see :class:`~pmsstats.models.mmrm_spec.MMRMSpec`.
-    random : str, default "(year | subject_id)"
-        Random terms, with `time`.
+    covariance : str, optional
+        Of the visits: ``"us"`` by default; see :class:`~pmsstats.models.mmrm_spec.MMRMSpec`. Not
+        with `time`.
+    random : str, optional
+        Random terms, with `time` only: ``"(year | subject_id)"`` by default, in the columns that
+        are named here.
     subject : str, default "subject_id"
         Column of subject ids.
     method : {"REML", "ML"}, default "REML"
         Restricted or full maximum likelihood.
     df_method : str, optional
-        Degrees of freedom with visits as a factor: ``"kenward-roger"`` by default, and
-        ``"satterthwaite"`` by ML.
+        Where degrees of freedom come from: ``"kenward-roger"`` by default with visits as a factor
+        by REML, else ``"satterthwaite"``.
     conf_level : float, default 0.95
         Of every interval.
+
+    Raises
+    ------
+    DesignError
+        If a field is given that belongs to the other kind of mean.
     """
 
     outcome: str
@@ -76,17 +83,34 @@ class ConstrainedBaselineSpec:
     visit: str = "visit"
     baseline: str | None = None
     covariates: str = ""
-    covariance: str = "us"
-    random: str = "(year | subject_id)"
+    covariance: str | None = None
+    random: str | None = None
     subject: str = "subject_id"
     method: Literal["REML", "ML"] = "REML"
     df_method: DfMethod | None = None
     conf_level: float = 0.95
 
     def __post_init__(self) -> None:
-        """Check the choices that no model checks."""
-        if self.time is not None and self.baseline is not None:
+        """Refuse what the model would not look at."""
+        if self.time is None:
+            if self.random is not None:
+                raise DesignError(
+                    f"`random` belongs to a straight line over `time`, got {self.random!r} without "
+                    "`time`. Give time='year', or a `covariance` of the visits instead."
+                )
+            return
+        if self.baseline is not None:
             raise DesignError("`baseline` belongs to visits; with `time` baseline is at 0.")
+        if self.covariance is not None:
+            raise DesignError(
+                f"`covariance` belongs to visits as a factor, got {self.covariance!r} with "
+                f"time={self.time!r}. Leave out `time`, or say what varies as `random`."
+            )
+        if self.visit != "visit":
+            raise DesignError(
+                f"`visit` belongs to visits as a factor, got {self.visit!r} with "
+                f"time={self.time!r}. Leave one of them out."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -198,6 +222,11 @@ def constrain_baseline(
     DesignError
         If a column is absent, or no row is at baseline.
 
+    Notes
+    -----
+    R: ``factor(ifelse(visit == "W0", "W0", paste0(visit, ": ", arm)))``. SAS needs no such column:
+    it takes ``visit*arm`` with the arm set to the reference in the rows at baseline.
+
     Examples
     --------
     >>> rows = pd.DataFrame({"visit": ["W0", "W0", "W24"], "arm": ["a", "b", "b"]})
@@ -225,7 +254,7 @@ def fit_constrained_baseline(
     data: pd.DataFrame,
     spec: ConstrainedBaselineSpec,
     *,
-    engine: str | None = None,
+    engine: str = "native",
     origin: Origin = "real",
 ) -> ConstrainedBaselineResult:
     """Compare randomised arms with the baseline as an outcome of common mean (cLDA).
@@ -236,9 +265,9 @@ def fit_constrained_baseline(
         One row per subject and visit, the baseline among them.
     spec : ConstrainedBaselineSpec
         Outcome, arms, and visits or time.
-    engine : str, optional
-        Of the mixed model, with ``time``; the default of :func:`~pmsstats.models.lmm.fit_lmm`
-        otherwise.
+    engine : str, default "native"
+        Of the mixed model; see :func:`~pmsstats.models.lmm.fit_lmm`. Another one only with
+        ``time``: visits as a factor have the native engine alone.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 
@@ -250,7 +279,8 @@ def fit_constrained_baseline(
     Raises
     ------
     DesignError
-        If a column is absent, there is one arm, or the data cannot determine the model.
+        If a column is absent, there is one arm, `engine` cannot fit the model, or the data cannot
+        determine it.
     ConvergenceError
         If the model does not converge.
 
@@ -266,9 +296,10 @@ def fit_constrained_baseline(
     times that of the later visits given it. By REML the two differ by terms of order 1 / n;
     standard errors differ by what ANCOVA takes as fixed, the observed difference at baseline.
 
-    SAS: ``MODEL y = visit visit*arm`` with the arm's column zero at baseline, ``REPEATED visit /
-    TYPE=UN``; R: ``mmrm(y ~ 0 + visit_arm + us(visit | id))``; with time ``lmer(y ~ year +
-    year:arm + (year | id))``, without a main effect of arm.
+    SAS: ``MODEL y = visit visit*arm / DDFM=KR`` with the arm's column zero at baseline, ``REPEATED
+    visit / TYPE=UN SUBJECT=id``; R: ``mmrm(y ~ 0 + visit_arm + us(visit | id))``. With time, R:
+    ``lmer(y ~ year + year:arm + (year | id))``; SAS: ``MODEL y = year year*arm / SOLUTION
+    DDFM=SATTERTHWAITE``, ``RANDOM INT year / TYPE=UN SUBJECT=id``; without a main effect of arm.
 
     References
     ----------
@@ -284,6 +315,11 @@ def fit_constrained_baseline(
     if len(arms) < 2:
         raise DesignError(f"`by` must tell several arms apart, but {spec.by!r} has {arms!r}.")
     if spec.time is None:
+        if engine != "native":
+            raise DesignError(
+                f"`engine` must be 'native' with visits as a factor, got {engine!r}. Give `time` "
+                "in the spec for a model that other engines fit."
+            )
         fit, estimates = _by_visit(data, spec, arms, origin)
     else:
         fit, estimates = _over_time(data, spec, engine, origin)
@@ -301,21 +337,18 @@ def fit_constrained_baseline(
 
 
 def _over_time(
-    data: pd.DataFrame, spec: ConstrainedBaselineSpec, engine: str | None, origin: Origin
+    data: pd.DataFrame, spec: ConstrainedBaselineSpec, engine: str, origin: Origin
 ) -> tuple[FixedEffectsResult, pd.DataFrame]:
     """Fit straight lines from one point."""
     time, more = quoted(str(spec.time)), f" + {spec.covariates}" if spec.covariates else ""
+    random = f"({time} | {quoted(spec.subject)})" if spec.random is None else spec.random
     model = LMMSpec.from_formula(
-        f"{quoted(spec.outcome)} ~ {time} + {time}:{quoted(spec.by)}{more} + {spec.random}",
+        f"{quoted(spec.outcome)} ~ {time} + {time}:{quoted(spec.by)}{more} + {random}",
         method=spec.method, conf_level=spec.conf_level,
+        df_method="satterthwaite" if spec.df_method is None else spec.df_method,
     )  # fmt: skip
-    options = {} if engine is None else {"engine": engine}
-    fit = fit_lmm(data, model, origin=origin, **options)
-    terms, weights = slope_weights(fit, by=spec.by, time=str(spec.time))
-    table = fit.estimate(terms, weights)
-    n_arms = sum(" - " not in term for term in terms)
-    table.insert(0, "quantity", ["slope"] * n_arms + ["difference"] * (len(terms) - n_arms))
-    return fit, table
+    fit = fit_lmm(data, model, origin=origin, engine=engine)
+    return fit, yearly_slope_weights(fit, by=spec.by, time=str(spec.time)).estimate(fit)
 
 
 def _by_visit(
@@ -328,7 +361,8 @@ def _by_visit(
     fit = fit_mmrm(
         frame,
         MMRMSpec(
-            outcome=quoted(spec.outcome), fixed=f"0 + {_CELL}{more}", covariance=spec.covariance,
+            outcome=quoted(spec.outcome), fixed=f"0 + {_CELL}{more}",
+            covariance="us" if spec.covariance is None else spec.covariance,
             visit=spec.visit, subject=spec.subject, method=spec.method,
             df_method=default if spec.df_method is None else spec.df_method,
             conf_level=spec.conf_level,

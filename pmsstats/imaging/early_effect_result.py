@@ -28,9 +28,9 @@ class EarlyEffectResult(Result):
     spec : EarlyEffectSpec
         The request.
     estimates : pandas.DataFrame
-        ``quantity term estimate std_error [df] statistic p_value conf_low conf_high``. Quantities:
-        ``late slope`` and ``early slope`` (piecewise) or ``slope`` and ``early effect``
-        (exponential), per arm and as difference from the first arm.
+        ``quantity term is_difference estimate std_error [df] statistic p_value conf_low
+        conf_high``. Quantities: ``late slope`` and ``early slope`` (piecewise) or ``slope`` and
+        ``early effect`` (exponential), per arm and as difference from the first arm.
     tau : float, optional
         Years; given or estimated. None for a piecewise model.
     tau_interval : tuple of float, optional
@@ -66,7 +66,7 @@ class EarlyEffectResult(Result):
     def headline(self) -> str:
         """Say the difference of the slopes after the early effect, and what that was."""
         spec = self.spec
-        rows = self.estimates[self.estimates["term"].str.contains(" - ", regex=False)]
+        rows = self.estimates[self.estimates["is_difference"]]
         told = [
             f"difference in {row['quantity']} ({row['term']}) "
             + format_interval(row["estimate"], row["conf_low"], row["conf_high"])

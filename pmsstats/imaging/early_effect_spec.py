@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pmsstats.errors import DesignError
-from pmsstats.imaging.harmonisation_spec import quoted
+from pmsstats.imaging.column_labels import quoted
 
 __all__ = ["EARLY", "LATE", "EarlyEffectSpec"]
 

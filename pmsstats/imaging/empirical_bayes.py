@@ -155,8 +155,8 @@ def shrink(moments: ScannerMoments, priors: ScannerPriors) -> tuple[np.ndarray, 
         delta*^2 = (theta + sum (z - gamma*)^2 / 2) / (lambda + n / 2 - 1)
 
     with numerator and denominator of the second multiplied by the prior variance, so that it also
-    holds where the features agree exactly. R: ``longCombat::longCombat`` stops after 30 rounds of
-    the same two equations.
+    holds where the features agree exactly. Same algorithm as longCombat (paper and public source),
+    not compared with the package itself, which stops after 30 rounds of the same two equations.
 
     References
     ----------

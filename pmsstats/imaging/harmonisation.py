@@ -17,7 +17,8 @@ from pmsstats.imaging.empirical_bayes import (
     shrink,
 )
 from pmsstats.imaging.harmonisation_result import HarmonisationResult
-from pmsstats.imaging.harmonisation_spec import HarmonisationSpec, as_labels
+from pmsstats.imaging.column_labels import as_labels
+from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
 from pmsstats.imaging.standardised_feature import (
     StandardisedFeature,
     adjust,
@@ -41,7 +42,7 @@ def harmonise(
     data: pd.DataFrame,
     spec: HarmonisationSpec,
     *,
-    engine: str | None = None,
+    engine: str = "native",
     origin: Origin = "real",
     prior_exclusions: Sequence[Exclusion] = (),
 ) -> HarmonisationResult:
@@ -53,8 +54,8 @@ def harmonise(
         One row per scan, with the columns that `spec` names.
     spec : HarmonisationSpec
         Features, the model that is kept, scanner column.
-    engine : str, optional
-        Of the mixed models; the default of :func:`~pmsstats.models.lmm.fit_lmm` otherwise.
+    engine : str, default "native"
+        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
     prior_exclusions : sequence of Exclusion
@@ -94,8 +95,9 @@ def harmonise(
     subjects move between scanners, their predicted random effects mix the noise of both, so that
     a ratio of two ``delta`` is estimated too close to 1 with few scans per subject.
 
-    R: ``longCombat::longCombat(idvar, timevar, batchvar, features, formula, ranef, data)``, with
-    ``method = "REML"`` or ``"MSR"``.
+    R: same algorithm as longCombat (paper and public source), not compared with the package itself;
+    its call is ``longCombat(idvar, timevar, batchvar, features, formula, ranef, data)``, with
+    ``method = "REML"`` or ``"MSR"``. No SAS statement gives this.
 
     References
     ----------
@@ -251,7 +253,7 @@ def _tests(
     """Test whether there are scanner effects at all, in means and in variances.
 
     The first is the F test of the scanner in the mixed model; the second is Fligner and Killeen's
-    test of the conditional residuals, as ``longCombat::multTest``.
+    test of the conditional residuals (R: ``fligner.test``), as in longCombat's ``multTest``.
     """
     names = fit.design.fixed_names
     columns = [i for i, name in enumerate(names) if name.startswith(f"{spec.scanner}[")]

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError, FormulaError, nearest
+from pmsstats.imaging.column_labels import as_labels, quoted
 from pmsstats.models.formula import formula_variables
 from pmsstats.models.lmm import LMMSpec
 
-__all__ = ["HarmonisationSpec", "as_labels", "quoted", "with_scanner_labels"]
+__all__ = ["HarmonisationSpec", "with_scanner_labels"]
 
 ResidualScale = Literal["REML", "MSR"]
 
@@ -67,7 +68,7 @@ class HarmonisationSpec:
 
     Notes
     -----
-    ``"REML"`` is the default of R's ``longCombat``. Conditional residuals are smaller than the
+    ``"REML"`` is the default of the R package longCombat. Conditional residuals are smaller than the
     residual standard deviation, because part of the noise goes into the predicted random effects;
     ComBat then scales them up to it, also where all scanners are alike. A model fitted to such
     values has standard errors that are too wide, the more so the more random effects there are
@@ -97,7 +98,11 @@ class HarmonisationSpec:
     def __post_init__(self) -> None:
         """Check every field."""
         if not isinstance(self.features, tuple) or not self.features:
-            raise DesignError(f"`features` must be a tuple of columns, got {self.features!r}.")
+            columns = [self.features] if isinstance(self.features, str) else self.features
+            tuple_of = f" Write features={tuple(columns)!r}." if columns else ""
+            raise DesignError(
+                f"`features` must be a tuple of columns, got {self.features!r}.{tuple_of}"
+            )
         if len(set(self.features)) < len(self.features):
             raise DesignError(f"`features` names a column twice: {self.features!r}.")
         if self.residual_scale not in get_args(ResidualScale):
@@ -166,61 +171,6 @@ def _check_number(name: str, value: float, low: float, high: float) -> None:
     """Refuse what is no number of a range."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise DesignError(f"`{name}` must be a number of at least {low:g}, got {value!r}.")
-
-
-def quoted(name: str) -> str:
-    """Write a column name as a formula wants it.
-
-    Parameters
-    ----------
-    name : str
-        Any column.
-
-    Returns
-    -------
-    str
-        In backticks where it is no plain name.
-
-    Examples
-    --------
-    >>> quoted("year"), quoted("MR Delay")
-    ('year', '`MR Delay`')
-    """
-    return name if name.isidentifier() else f"`{name}`"
-
-
-def as_labels(column: pd.Series) -> pd.Categorical:
-    """Turn a column of scanners to a factor of text, whatever it was stored as.
-
-    Parameters
-    ----------
-    column : pandas.Series
-        Numbers, text or a categorical; missing values stay missing.
-
-    Returns
-    -------
-    pandas.Categorical
-        Categories in their own order, else sorted; only those that occur.
-
-    Examples
-    --------
-    >>> as_labels(pd.Series([3.0, None, 1.0])).categories.tolist()
-    ['1', '3']
-    """
-    present = column.dropna()
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        levels: Sequence[object] = [c for c in column.cat.categories if c in set(present)]
-    else:
-        levels = sorted(present.unique().tolist(), key=lambda v: (isinstance(v, str), v))
-    names = {level: _label(level) for level in levels}
-    values = [names.get(value) for value in column.tolist()]
-    return pd.Categorical(values, categories=list(names.values()))
-
-
-def _label(value: object) -> str:
-    """Write a scanner's number or name."""
-    is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
-    return str(int(value)) if is_whole else str(value)  # type: ignore[call-overload]
 
 
 def with_scanner_labels(data: pd.DataFrame, scanner: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from pmsstats.imaging.yearly_slope_weights import slope_unit
 from pmsstats.plots.forest import plot_forest
 from pmsstats.results import Exclusion, Result, format_interval, format_number, to_plain
 
@@ -31,7 +32,7 @@ class HarmonisedSlopes(Result):
     feature : str
         Whose slopes they are.
     slopes : pandas.DataFrame
-        ``term estimate std_error conf_low conf_high std_error_known std_error_naive inflation
+        ``quantity term estimate std_error conf_low conf_high std_error_known std_error_naive inflation
         ratio_to_naive``: bootstrap standard error and percentile interval with harmonisation
         repeated in every replicate; the same with harmonised values taken as known; the standard
         error of the mixed model; and the first over the second and third.
@@ -79,7 +80,7 @@ class HarmonisedSlopes(Result):
         interval = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
         origin = "synthetic " if self.origin == "synthetic" else ""
         return (
-            f"Slope of harmonised {self.feature} per unit of {self.spec.time} ({row['term']}): "
+            f"Slope of harmonised {self.feature} per {slope_unit(self.spec.time)} ({row['term']}): "
             f"{interval} in {self.n_subjects} {origin}subjects; with the harmonisation repeated in "
             f"each of {len(self.replicates)} bootstrap replicates ({self.n_failed} failed) its "
             f"standard error is {format_number(row['ratio_to_naive'], 3)} times that of a mixed "
@@ -93,7 +94,7 @@ class HarmonisedSlopes(Result):
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw the slopes with their percentile intervals."""
         rows = self.slopes.rename(columns={"term": "label"})
-        options = {"x_label": f"Slope of {self.feature} per unit of {self.spec.time}",
+        options = {"x_label": f"Slope of {self.feature} per {slope_unit(self.spec.time)}",
                    "reference": 0.0}  # fmt: skip
         shown = rows[["label", "estimate", "conf_low", "conf_high"]]
         return plot_forest(shown, ax=ax, **{"origin": self.origin, **options, **kws})

@@ -67,11 +67,11 @@ def limits_of_agreement(
     Notes
     -----
     Limits are ``bias -/+ z s`` [1]_. With one pair per subject each limit has the exact interval
-    of a normal percentile, from the noncentral t distribution [2, individual limits]_. With
-    several pairs ``s^2 = s_m^2 + (1 - 1/m_h) s_w^2`` from the variance ``s_m^2`` of subjects' mean
-    differences and that within subjects, ``m_h`` being the harmonic mean number of pairs (true
-    values may differ between pairs), the bias is the mean over subjects, and intervals combine
-    those of the parts [3]_.
+    of a normal percentile, from the noncentral t distribution, as the individual limits of [2]_.
+    With several pairs ``s^2 = s_m^2 + (1 - 1/m_h) s_w^2`` from the variance ``s_m^2`` of subjects'
+    mean differences and that within subjects, ``m_h`` being the harmonic mean number of pairs
+    (true values may differ between pairs), the bias is the mean over subjects, and intervals
+    combine those of the parts [3]_.
     """
     anova = one_way(differences, subject)
     if anova.df_between < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from pmsstats.imaging.reliability import (
     sd_interval,
     two_way,
 )
+from pmsstats.imaging.spec_options import as_spec
 from pmsstats.models.columns import sum_by_subject, within_subjects
 from pmsstats.models.design import complete_rows, require_columns
 from pmsstats.results import Exclusion
@@ -89,14 +90,10 @@ def estimate_precision(
     data: pd.DataFrame,
     measures: PrecisionSpec | str | Sequence[str],
     *,
-    subject: str = "subject_id",
-    replicate: str | None = None,
-    time: str | None = None,
-    coverage: float = 0.95,
-    conf_level: float = 0.95,
     dictionary: Mapping[str, Measure] | None = None,
     origin: Origin = "real",
     prior_exclusions: Sequence[Exclusion] = (),
+    **options: Any,
 ) -> PrecisionResult:
     """Estimate measurement error, reliability and the smallest change that can be detected.
 
@@ -106,22 +103,15 @@ def estimate_precision(
         One row per measurement occasion, with several rows per subject.
     measures : PrecisionSpec or str or sequence of str
         What is asked, or one or several columns (each is looked at on its own rows).
-    subject : str, default "subject_id"
-        Column that tells subjects apart.
-    replicate : str, optional
-        Column that tells a subject's measurements apart, with the same meaning in all subjects.
-    time : str, optional
-        Column of time, for visits: variation around each subject's own straight line.
-    coverage : float, default 0.95
-        Of minimal detectable change and limits of agreement.
-    conf_level : float, default 0.95
-        Of every interval.
     dictionary : mapping of str to Measure, optional
         For labels, units and scales; the package's own by default.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from.
     prior_exclusions : sequence of Exclusion
         What earlier steps left out.
+    **options
+        With columns: the other fields of :class:`PrecisionSpec` (`subject`, `replicate`, `time`,
+        `coverage`, `conf_level`). Not with a spec, which has them.
 
     Returns
     -------
@@ -131,7 +121,7 @@ def estimate_precision(
     Raises
     ------
     DesignError
-        If a column is absent or holds no numbers, no subject has enough measurements, or a
+        If `options` are given beside a spec, a column is absent or holds no numbers, no subject has enough measurements, or a
         subject has two rows of one replicate.
 
     Notes
@@ -178,13 +168,7 @@ def estimate_precision(
     >>> round(found.value("thalamus_ml", "within_sd"), 4)
     0.1225
     """
-    spec = measures
-    if not isinstance(spec, PrecisionSpec):
-        names = (spec,) if isinstance(spec, str) else tuple(spec)
-        spec = PrecisionSpec(
-            measures=names, subject=subject, replicate=replicate, time=time, coverage=coverage,
-            conf_level=conf_level,
-        )  # fmt: skip
+    spec = as_spec(PrecisionSpec, measures, options)
     known = default_dictionary() if dictionary is None else dictionary
     parts = [_Part.of(data, name, spec, known.get(name)) for name in spec.measures]
     return PrecisionResult(

@@ -147,6 +147,12 @@ class PrecisionResult(Result):
         -------
         pandas.DataFrame
             ``term estimate conf_low conf_high`` with the terms ``lower bias upper``.
+
+        Notes
+        -----
+        R: ``SimplyAgree::agreement_limit``, ``blandr::blandr.statistics`` (there approximate); no
+        SAS statement gives the exact limits, ``PROC TTEST; PAIRED second*first`` gives the bias
+        with its interval. See :mod:`pmsstats.imaging.limits_of_agreement` for the formulas.
         """
         names = {"loa_lower": "lower", "bias": "bias", "loa_upper": "upper"}
         rows = self.estimates[

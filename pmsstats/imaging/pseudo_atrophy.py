@@ -15,7 +15,7 @@ from pmsstats.imaging.array_fits import fit_arrays
 from pmsstats.imaging.early_effect import early_course
 from pmsstats.imaging.early_effect_result import EarlyEffectResult
 from pmsstats.imaging.early_effect_spec import EARLY, LATE, EarlyEffectSpec
-from pmsstats.imaging.harmonisation_spec import quoted
+from pmsstats.imaging.column_labels import quoted
 from pmsstats.imaging.tau_profile import profile_tau
 from pmsstats.models.design import require_columns
 from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
@@ -36,7 +36,7 @@ def fit_early_effect(
     data: pd.DataFrame,
     spec: EarlyEffectSpec,
     *,
-    engine: str | None = None,
+    engine: str = "native",
     origin: Origin = "real",
 ) -> EarlyEffectResult:
     """Fit a mixed model with an early effect of treatment beside the slope.
@@ -47,8 +47,8 @@ def fit_early_effect(
         One row per visit.
     spec : EarlyEffectSpec
         Outcome, arm, and the shape of the early effect.
-    engine : str, optional
-        Of the mixed models; the default of :func:`~pmsstats.models.lmm.fit_lmm` otherwise.
+    engine : str, default "native"
+        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 
@@ -88,7 +88,7 @@ def fit_early_effect(
     """
     require_columns(data, [spec.outcome, spec.by, spec.time])
     levels = _levels(data, spec)
-    options = {} if engine is None else {"engine": engine}
+    options = {"engine": engine, "origin": origin}
     fitted = (
         _fit_piecewise(data, spec, options) if spec.shape == "piecewise"
         else _fit_exponential(data, spec, levels, options)
@@ -272,4 +272,6 @@ def _with_differences(fit: LMMResult, levels: Sequence[Any], weights: np.ndarray
     """Estimate combinations, and each one's difference from the first."""
     names = [str(level) for level in levels]
     pairs = [f"{name} - {names[0]}" for name in names[1:]]
-    return fit.estimate([*names, *pairs], np.vstack([weights, weights[1:] - weights[0]]))
+    table = fit.estimate([*names, *pairs], np.vstack([weights, weights[1:] - weights[0]]))
+    table.insert(1, "is_difference", np.arange(len(table)) >= len(names))
+    return table

@@ -154,6 +154,10 @@ def rebaseline(
     observed then, with an arm-specific level at the new baseline. So keep the arm's main effect
     in the model, and do not constrain baseline means.
 
+    R (dplyr): ``group_by(id) |> mutate(start = min(year[year >= at & !is.na(y)])) |> filter(year >=
+    start) |> mutate(year = year - start)``; SAS: a ``DATA`` step with ``BY id`` and a ``RETAIN`` of
+    the start.
+
     References
     ----------
     .. [1] De Stefano N, Airas L, Grigoriadis N, et al. Clinical relevance of brain volume measures

@@ -22,6 +22,7 @@ from pmsstats.imaging.paired_bootstrap import (
     resample,
 )
 from pmsstats.imaging.responsiveness_result import ResponsivenessResult
+from pmsstats.imaging.spec_options import as_spec
 from pmsstats.imaging.subject_changes import SubjectChanges, subject_changes
 from pmsstats.models.population_design import check_choice
 from pmsstats.results import Exclusion, exclude
@@ -146,22 +147,10 @@ def compare_responsiveness(
     measures: ResponsivenessSpec | Sequence[str],
     *,
     seed: Seed,
-    time: str = "visit",
-    between: tuple[Any, Any] | None = None,
-    method: Method = "change",
-    subject: str = "subject_id",
-    group: str | None = None,
-    stable: Any = None,
-    missing: Missing = "common",
-    rank_by: Statistic = "srm",
-    interval: Interval = "bca",
-    direction: Direction = "worsening",
-    worsening: Mapping[str, str] | None = None,
-    n_replicates: int = 2000,
-    conf_level: float = 0.95,
     dictionary: Mapping[str, Measure] | None = None,
     origin: Origin = "real",
     prior_exclusions: Sequence[Exclusion] = (),
+    **options: Any,
 ) -> ResponsivenessResult:
     """Ask which of several measures shows change best in the same subjects.
 
@@ -173,36 +162,15 @@ def compare_responsiveness(
         What is asked, or the columns.
     seed : int, SeedSequence or Generator
         Of the bootstrap.
-    time : str, default "visit"
-        Column of visits or of time.
-    between : tuple, optional
-        First and last of them.
-    method : {"change", "slope"}, default "change"
-        Change from first to last, or slope.
-    subject : str, default "subject_id"
-        Column that tells subjects apart.
-    group, stable : optional
-        Column of groups, and the one whose change is noise.
-    missing : {"common", "pairwise"}, default "common"
-        Subjects with all measures, or with each.
-    rank_by : {"srm", "effect_size", "guyatt", "standardised_difference"}, default "srm"
-        What measures are ordered by.
-    interval : {"bca", "percentile"}, default "bca"
-        Kind of the intervals.
-    direction : {"worsening", "improvement"}, default "worsening"
-        Which change has a positive sign.
-    worsening : mapping of str to {"lower", "higher"}, optional
-        Direction that is worse, where the data dictionary does not say.
-    n_replicates : int, default 2000
-        Bootstrap replicates.
-    conf_level : float, default 0.95
-        Of every interval.
     dictionary : mapping of str to Measure, optional
         For labels and directions; the package's own by default.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from.
     prior_exclusions : sequence of Exclusion
         What earlier steps left out.
+    **options
+        With columns: the other fields of :class:`ResponsivenessSpec` (`time`, `between`, `method`,
+        `rank_by`, ...). `worsening` may be a mapping. Not with a spec, which has them.
 
     Returns
     -------
@@ -212,15 +180,17 @@ def compare_responsiveness(
     Raises
     ------
     DesignError
-        If a column is absent, the direction of a measure is unknown, a subject has two values at
+        If `options` are given beside a spec, a column is absent, the direction of a measure is unknown, a subject has two values at
         one visit, or fewer than five subjects have a change.
 
     Notes
     -----
     - ``srm``: standardised response mean, mean change over SD of change [1]_: what decides how
       many patients a study within one group needs, as ``1 / srm^2``. Hence
-      ``relative_efficiency``: the squared ratio to the best measure; its inverse says how many
-      times as many patients a measure needs.
+      ``relative_efficiency``: the squared ratio to the measure that comes first; its inverse says
+      how many times as many patients a measure needs. It is that of ``srm`` whatever measures are
+      ranked by, but for ``rank_by="standardised_difference"``, where it is that of this one: with
+      the others it may be above 1. Missing unless both show the wanted direction.
     - ``effect_size``: mean change over SD of the first values [2]_; not defined for measures that
       are changes already.
     - ``guyatt``: mean change over SD of change of stable subjects [3]_.
@@ -233,6 +203,10 @@ def compare_responsiveness(
     replicates in which a measure comes first; it is a description of the bootstrap, not the
     probability of a hypothesis. Intervals of differences to the best are not widened for having
     picked the best.
+
+    No one R or SAS statement gives this. Nearest in R: ``mean(d) / sd(d)`` of each measure's changes
+    in ``boot::boot(d, statistic, R = 2000, strata = group)``, then ``boot::boot.ci(type = "bca")``;
+    in SAS: ``PROC SURVEYSELECT METHOD=URS SAMPRATE=1 REPS=2000`` and ``PROC MEANS`` by replicate.
 
     References
     ----------
@@ -256,15 +230,9 @@ def compare_responsiveness(
     >>> found.table()["term"].tolist()
     ['thalamus_ml', 'sdmt']
     """
-    spec = measures
-    if not isinstance(spec, ResponsivenessSpec):
-        spec = ResponsivenessSpec(
-            measures=(spec,) if isinstance(spec, str) else tuple(spec), time=time, between=between,
-            method=method, subject=subject, group=group, stable=stable, missing=missing,
-            rank_by=rank_by, interval=interval, direction=direction,
-            worsening=tuple((worsening or {}).items()), n_replicates=n_replicates,
-            conf_level=conf_level,
-        )  # fmt: skip
+    if isinstance(options.get("worsening"), Mapping):
+        options["worsening"] = tuple(options["worsening"].items())
+    spec = as_spec(ResponsivenessSpec, measures, options)
     known = default_dictionary() if dictionary is None else dictionary
     found = subject_changes(data, spec, known)
     used, lost = _complete(found, spec)
@@ -397,12 +365,20 @@ def _table(
     columns["difference"] = _combine(boot.observed[rank][None], to_best)[0]
     columns["difference_low"] = np.where(own, np.nan, low)
     columns["difference_high"] = np.where(own, np.nan, high)
-    ratio = boot.observed[rank] / boot.observed[rank][order[0]]
-    columns["relative_efficiency"] = np.where(ratio > 0, ratio**2, np.nan)
+    columns["relative_efficiency"] = _relative_efficiency(boot, order[0])
     complete = ~np.isnan(boot.replicates[rank]).any(axis=1)
     first = boot.replicates[rank][complete].argmax(axis=1)
     columns["p_best"] = np.bincount(first, minlength=len(each)) / max(len(first), 1)
     return pd.DataFrame(columns).iloc[order].reset_index(drop=True)
+
+
+def _relative_efficiency(boot: _Bootstrap, first: int) -> np.ndarray:
+    """Return how many patients the measure that comes first needs, over those each one needs."""
+    by = "srm" if boot.spec.rank_by != "standardised_difference" else boot.spec.rank_by
+    values = boot.observed[STATISTICS.index(by)]
+    wanted = (values > 0) & (values[first] > 0)
+    efficiency: np.ndarray = np.where(wanted, (values / values[first]) ** 2, np.nan)
+    return efficiency
 
 
 def _differences(boot: _Bootstrap, order: np.ndarray, spec: ResponsivenessSpec) -> pd.DataFrame:

@@ -41,7 +41,8 @@ class ResponsivenessResult(Result):
         srm_high effect_size effect_size_low effect_size_high`` and, with a stable group, the same
         of ``guyatt`` and ``standardised_difference`` (positive in the wanted direction); the
         bootstrap standard error of the statistic that ranks; ``difference difference_low
-        difference_high`` to the best; ``relative_efficiency p_best``.
+        difference_high`` to the best; ``relative_efficiency p_best`` (see
+        :func:`~pmsstats.imaging.responsiveness.compare_responsiveness`).
     difference_frame : pandas.DataFrame
         ``term estimate std_error conf_low conf_high`` of all pairs, better less worse.
     labels : mapping

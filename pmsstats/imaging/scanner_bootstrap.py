@@ -18,9 +18,10 @@ from pmsstats.imaging.harmonisation import (
     shrunk_effects,
     stack_moments,
 )
-from pmsstats.imaging.harmonisation_spec import HarmonisationSpec, as_labels
+from pmsstats.imaging.column_labels import as_labels
+from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
 from pmsstats.imaging.harmonised_slopes import HarmonisedSlopes
-from pmsstats.imaging.slope_weights import slope_weights
+from pmsstats.imaging.yearly_slope_weights import yearly_slope_weights
 from pmsstats.imaging.standardised_feature import adjust, scanner_columns, standardise_arrays
 from pmsstats.models.columns import independent_columns
 from pmsstats.models.lmm import LMMResult, fit_lmm
@@ -58,7 +59,7 @@ def bootstrap_harmonised_slopes(
     feature: str | None = None,
     n_replicates: int = 200,
     max_failure_rate: float = 0.05,
-    engine: str | None = None,
+    engine: str = "native",
     origin: Origin = "real",
 ) -> HarmonisedSlopes:
     """Estimate slopes of a harmonised measure, with the harmonisation repeated in each replicate.
@@ -77,8 +78,8 @@ def bootstrap_harmonised_slopes(
         Bootstrap replicates; 1,000 or more for the ends of a 95 % interval.
     max_failure_rate : float, default 0.05
         Share of failed replicates past which there is no answer.
-    engine : str, optional
-        Of the mixed models; the default of :func:`~pmsstats.models.lmm.fit_lmm` otherwise.
+    engine : str, default "native"
+        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 
@@ -108,14 +109,24 @@ def bootstrap_harmonised_slopes(
 
     A replicate fails if a scanner has fewer than 3 scans in it, if two columns of the model cannot
     be told apart, or if a fit does not converge.
+
+    No R or SAS statement gives this. Nearest in R: ``boot::boot`` over subjects with ``strata``,
+    whose statistic harmonises (longCombat) and refits ``lme4::lmer``. Resampling whole subjects is
+    that of [1]_.
+
+    References
+    ----------
+    .. [1] Davison AC, Hinkley DV. Bootstrap Methods and their Application. Cambridge University
+       Press 1997. doi:10.1017/CBO9780511802843.
     """
     feature = spec.features[0] if feature is None else feature
     _check_request(spec, feature, n_replicates)
     done = harmonise(data, spec, engine=engine, origin=origin)
-    options = {} if engine is None else {"engine": engine}
     # The rows of the harmonisation, in their order: those with a harmonised value.
-    fit = fit_lmm(done.harmonised(), spec.lmm(feature, scanner="none"), **options)
-    terms, weights = slope_weights(fit, by=spec.by, time=spec.time)
+    fit = fit_lmm(
+        done.harmonised(), spec.lmm(feature, scanner="none"), engine=engine, origin=origin
+    )
+    asked = yearly_slope_weights(fit, by=spec.by, time=spec.time)
     levels = done.check.scanners["scanner"].tolist()
     stratum = _strata(data, done, spec)
     subjects = stratum.index
@@ -125,7 +136,7 @@ def bootstrap_harmonised_slopes(
     known = _prepare(fit, subjects, spec, levels)
     draws = [np.flatnonzero(stratum.to_numpy() == s) for s in stratum.unique()]
     run = _Run(
-        features=prepared, known=known, main=list(prepared).index(feature), weights=weights,
+        features=prepared, known=known, main=list(prepared).index(feature), weights=asked.weights,
         spec=spec,
     )  # fmt: skip
     made = [run.replicate(draws, stream(seed, "scanner bootstrap", i)) for i in range(n_replicates)]
@@ -140,8 +151,8 @@ def bootstrap_harmonised_slopes(
     return HarmonisedSlopes(
         spec=spec,
         feature=feature,
-        slopes=_summary(fit, terms, weights, good, spec.conf_level),
-        replicates=pd.DataFrame(good[:, 0], columns=terms),
+        slopes=_summary(asked.estimate(fit), good, spec.conf_level),
+        replicates=pd.DataFrame(good[:, 0], columns=list(asked.terms)),
         failures={str(reason): int(n) for reason, n in failures.items()},
         n_replicates=n_replicates,
         strata=stratum.value_counts(sort=False).rename_axis("stratum")
@@ -279,17 +290,15 @@ def _fit(arrays: MixedArrays) -> ArrayFit:
     return found
 
 
-def _summary(
-    fit: LMMResult, terms: list[str], weights: np.ndarray, good: np.ndarray, conf_level: float
-) -> pd.DataFrame:
+def _summary(naive: pd.DataFrame, good: np.ndarray, conf_level: float) -> pd.DataFrame:
     """Tabulate the replicates, shape (n, 2, n_terms), beside the model's own standard errors."""
-    naive = fit.estimate(terms, weights)
     std_error, std_error_known = good.std(axis=0, ddof=1)
     tail = (1 - conf_level) / 2
     low, high = np.quantile(good[:, 0], [tail, 1 - tail], axis=0)
     return pd.DataFrame(
         {
-            "term": terms,
+            "quantity": naive["quantity"],
+            "term": naive["term"],
             "estimate": naive["estimate"],
             "std_error": std_error,
             "conf_low": low,

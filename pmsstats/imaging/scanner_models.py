@@ -12,7 +12,7 @@ import pandas as pd
 from pmsstats.errors import DesignError, PMSStatsError
 from pmsstats.imaging.harmonisation import HarmonisationResult, harmonise
 from pmsstats.imaging.harmonisation_spec import HarmonisationSpec, with_scanner_labels
-from pmsstats.imaging.slope_weights import slope_weights
+from pmsstats.imaging.yearly_slope_weights import slope_unit, yearly_slope_weights
 from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.plots.forest import plot_forest
 from pmsstats.results import Exclusion, Result, format_interval, to_plain
@@ -44,8 +44,9 @@ class ScannerComparison(Result):
     feature : str
         Whose slopes they are.
     slopes : pandas.DataFrame
-        ``method term estimate std_error [df] statistic p_value conf_low conf_high note``; missing
-        where a method could not be used, with the reason as note.
+        ``method quantity term estimate std_error [df] statistic p_value conf_low conf_high note
+        caution``, per year: the ``slope`` of each group and each ``difference`` from the first;
+        missing where a method could not be used, with the reason as note.
     fits : mapping of str to LMMResult
         The mixed model of each method that could be used.
     harmonisation : HarmonisationResult
@@ -72,16 +73,22 @@ class ScannerComparison(Result):
 
     def headline(self) -> str:
         """Say the last slope by each method."""
-        last = self.slopes["term"].iloc[-1]
+        rows = self._last()
+        last = rows["term"].iloc[-1]
         told = []
-        for row in self.slopes[self.slopes["term"] == last].to_dict("records"):
+        for row in rows.to_dict("records"):
             value = format_interval(row["estimate"], row["conf_low"], row["conf_high"])
             told.append(f"{_METHODS[row['method']]}: {row['note'] or value}")
         origin = "synthetic " if self.origin == "synthetic" else ""
         return (
-            f"Slope of {self.feature} per unit of {self.spec.time} ({last}) in {self.n_subjects} "
-            f"{origin}subjects ({self.n_obs} scans), {'; '.join(told)}."
+            f"Slope of {self.feature} per {slope_unit(self.spec.time)} ({last}) in "
+            f"{self.n_subjects} {origin}subjects ({self.n_obs} scans), {'; '.join(told)}."
         )
+
+    def _last(self) -> pd.DataFrame:
+        """Return the last slope or difference by each method."""
+        keys = self.slopes[["quantity", "term"]]
+        return self.slopes[(keys == keys.iloc[-1]).all(axis=1)]
 
     def table(self) -> pd.DataFrame:
         """Return one row per method and slope."""
@@ -89,10 +96,13 @@ class ScannerComparison(Result):
 
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw one slope (``term=``; the last by default) by each method."""
-        term = kws.pop("term", self.slopes["term"].iloc[-1])
-        mine = self.slopes[self.slopes["term"] == term]
+        last = self._last()
+        term = kws.pop("term", None)
+        mine = last if term is None else self.slopes[self.slopes["term"] == term]
+        term = last["term"].iloc[-1] if term is None else term
         rows = mine.assign(label=[_METHODS[m] for m in mine["method"]])
-        options = {"x_label": f"Slope of {self.feature} per unit of {self.spec.time}: {term}",
+        unit = slope_unit(self.spec.time)
+        options = {"x_label": f"Slope of {self.feature} per {unit}: {term}",
                    "reference": 0.0}  # fmt: skip
         shown = rows[["label", "estimate", "conf_low", "conf_high"]]
         return plot_forest(shown, ax=ax, **{"origin": self.origin, **options, **kws})
@@ -151,7 +161,7 @@ def compare_scanner_models(
     spec: HarmonisationSpec,
     *,
     feature: str | None = None,
-    engine: str | None = None,
+    engine: str = "native",
     origin: Origin = "real",
 ) -> ScannerComparison:
     """Estimate slopes without scanner, with it as fixed or random effect, and after ComBat.
@@ -164,8 +174,8 @@ def compare_scanner_models(
         Features (all of them are harmonised together), the model, scanner column.
     feature : str, optional
         Whose slopes to estimate; the first of `spec` by default.
-    engine : str, optional
-        Of the mixed models; the default of :func:`~pmsstats.models.lmm.fit_lmm` otherwise.
+    engine : str, default "native"
+        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 
@@ -177,10 +187,16 @@ def compare_scanner_models(
     Raises
     ------
     DesignError
-        If scanner effects cannot be told from time or groups.
+        If scanner effects cannot be told from time or groups, or no method has an answer.
 
     Notes
     -----
+    R, in the order of the methods: ``lmer(y ~ year * arm + (year | id))``; the same with
+    ``+ scanner``; with ``+ (1 | scanner)``; and the first on the values of
+    :func:`~pmsstats.imaging.harmonisation.harmonise`. SAS: ``MODEL y = year|arm / SOLUTION
+    DDFM=SATTERTHWAITE; RANDOM INT year / TYPE=UN SUBJECT=id``; the same with ``scanner`` in the
+    ``MODEL``; with ``RANDOM scanner``; no SAS statement harmonises.
+
     The standard errors of the first and last method take too much as known: the first that there
     are no scanner effects, the last that they are known; see
     :func:`~pmsstats.imaging.scanner_bootstrap.bootstrap_harmonised_slopes`.
@@ -191,7 +207,6 @@ def compare_scanner_models(
     done = harmonise(data, spec, engine=engine, origin=origin)
     used = done.adjusted[feature].notna().to_numpy()
     raw = with_scanner_labels(data, spec.scanner)[used]
-    options = {} if engine is None else {"engine": engine}
     requests = {
         "none": (raw, spec.lmm(feature, scanner="none")),
         "fixed": (raw, spec.lmm(feature, scanner="fixed")),
@@ -202,7 +217,7 @@ def compare_scanner_models(
     reasons: dict[str, str] = {}
     for method, (rows, model) in requests.items():
         try:
-            fits[method] = fit_lmm(rows, model, **options)
+            fits[method] = fit_lmm(rows, model, engine=engine, origin=origin)
         except PMSStatsError as failed:
             reasons[method] = f"not estimable: {failed}"
     return ScannerComparison(
@@ -222,17 +237,22 @@ def _side_by_side(
     fits: Mapping[str, LMMResult], reasons: Mapping[str, str], spec: HarmonisationSpec, n: int
 ) -> pd.DataFrame:
     """Stack the slopes of all methods; a method without an answer has missing values."""
+    made = {
+        method: yearly_slope_weights(fit, by=spec.by, time=spec.time).estimate(fit)
+        for method, fit in fits.items()
+    }
+    if not made:
+        raise DesignError(f"No method could be used. {'; '.join(reasons.values())}")
+    asked = next(iter(made.values()))[["quantity", "term"]]
+    missing = {"estimate": np.nan, "conf_low": np.nan, "conf_high": np.nan}
     parts = []
-    terms: list[str] = []
     for method in _METHODS:
-        if method in fits:
-            terms, weights = slope_weights(fits[method], by=spec.by, time=spec.time)
-            part = fits[method].estimate(terms, weights).assign(note="")
+        if method in made:
+            part = made[method].assign(note="")
         else:
-            part = pd.DataFrame({"term": terms, "estimate": np.nan, "conf_low": np.nan,
-                                 "conf_high": np.nan, "note": reasons[method]})  # fmt: skip
+            part = asked.assign(**missing, note=reasons[method])
         part.insert(0, "method", method)
         parts.append(part)
-    made = pd.concat(parts, ignore_index=True)
-    few = (made["method"] == "random") & made["estimate"].notna() & (n < _FEW_LEVELS)
-    return made.assign(caution=np.where(few, f"variance of {n} scanners is hardly known", ""))
+    stacked = pd.concat(parts, ignore_index=True)
+    few = (stacked["method"] == "random") & stacked["estimate"].notna() & (n < _FEW_LEVELS)
+    return stacked.assign(caution=np.where(few, f"variance of {n} scanners is hardly known", ""))

@@ -145,6 +145,12 @@ def anova(fit: FixedEffectsResult) -> AnovaResult:
     other contains is tested as far as it can be estimated, with fewer numerator degrees of
     freedom.
 
+    In a formula without an intercept (``0 + arm + year:arm + scanner``) the first factor has a
+    column per level, and its test says whether all of its means are zero: here those means are
+    averaged over the levels of the other factors, as in SAS. lmerTest tests the coefficients, which
+    are the means at the reference levels of the others; write the model with an intercept, where
+    the two agree, to compare the levels with each other.
+
     R: ``anova(model, type = 3, ddf = )`` of lmerTest [1]_ (which also prints averages over cells
     that are empty, and averages factors over interactions with splines as if these were factors);
     ``car::Anova(mmrm, type = "III")``. SAS: "Type 3 Tests of Fixed Effects". Satterthwaite's

@@ -14,7 +14,8 @@ the combinations as given (pairwise differences have other axes than differences
 statistic itself never depends on it.
 
 The same numbers: R ``lmerTest::contestMD`` and ``contest1D``, ``pbkrtest::KRmodcomp`` and
-``get_Lb_ddf``; SAS ``CONTRAST`` and ``ESTIMATE`` with the option ``DDFM=``.
+``get_Lb_ddf``; SAS ``CONTRAST`` and ``ESTIMATE`` with the option ``DDFM=`` for the same parts.
+Which parts a model brings to Kenward and Roger's method, :data:`DfMethod` says.
 
 References
 ----------
@@ -63,7 +64,25 @@ DfMethod = Literal[
     "normal",
 ]
 """How degrees of freedom are found; SAS's ``DDFM=KR``, ``KR(LINEAR)``, ``SATTERTHWAITE``,
-``BETWITHIN``, ``RESIDUAL``, and tests that take the variances as known."""
+``BETWITHIN``, ``RESIDUAL``, and tests that take the variances as known.
+
+The covariance ``W`` of the variance parameters is twice the inverse of an information, which is not
+the same one in both models, because each follows the program that its users compare with:
+
+================  ============================  ==================================
+model             ``satterthwaite``             ``kenward-roger``, ``...-linear``
+================  ============================  ==================================
+``fit_mmrm``      observed: SAS                 observed: SAS
+``fit_lmm``       observed: R lmerTest          expected: R pbkrtest, as in [1]_
+================  ============================  ==================================
+
+The observed information is the second derivative of ``-2 log L`` in the data at hand, the expected
+one its mean over data. They differ where data are unbalanced: so the Kenward-Roger standard errors
+and degrees of freedom of a mixed model are pbkrtest's, and are not exactly those of SAS's
+``DDFM=KR``, nor those of ``fit_mmrm`` for the same marginal model. With random intercepts in 30
+subjects, a third of the visits missing, standard errors differ by some 1e-4 of themselves and
+degrees of freedom by up to some percent (``tests/models/test_mixed_inference.py``); they are the
+same in complete balanced data, and ever closer with more subjects."""
 
 DF_METHODS: tuple[str, ...] = get_args(DfMethod)
 _RANK = 1e-10  # share of the largest singular value below which a combination repeats others

@@ -14,6 +14,7 @@ from formulaic.errors import FormulaicError
 
 from pmsstats.errors import DesignError, FormulaError, first_ids, nearest
 from pmsstats.models.fragments import transform_functions
+from pmsstats.models.text_numbers import refuse_numbers_as_text
 from pmsstats.models.wilkinson import RightHandSide, compile_rhs
 from pmsstats.results import Exclusion, exclude
 
@@ -25,6 +26,7 @@ __all__ = [
     "complete_rows",
     "design_matrices",
     "formula_variables",
+    "level_label",
     "lost_subjects",
     "require_columns",
 ]
@@ -89,7 +91,7 @@ def complete_rows(
     require_columns(data, [*variables, subject])
     keep = np.ones(len(data), dtype=bool)
     exclusions: tuple[Exclusion, ...] = ()
-    ids = data[subject]
+    ids = data[subject].reset_index(drop=True)  # rows are told by position: labels may repeat
     for name in dict.fromkeys([subject, *variables]):
         missing = data[name].isna().to_numpy()
         infinite = _infinite(data[name]) & ~missing
@@ -245,7 +247,9 @@ def design_matrices(fixed_rhs: str, data: pd.DataFrame) -> tuple[pd.DataFrame, D
 
     Notes
     -----
-    Text, true/false and categorical columns become factors with treatment contrasts. The
+    Text, true/false and categorical columns become factors with treatment contrasts; text that
+    is nearly all numbers is refused, unless it reads as a code of few levels (see
+    :func:`~pmsstats.models.text_numbers.refuse_numbers_as_text`). The
     reference is the first level: of an ordered or unordered categorical its first category that
     occurs, of text the first in alphabetical order.
 
@@ -300,6 +304,8 @@ def _prepare(data: pd.DataFrame, rhs: RightHandSide, *, known: DesignSpec | None
             raise DesignError(
                 f"{int(missing.sum())} row(s) have no {name!r}; drop or fill them first."
             )
+        if known is None and not is_factor:
+            refuse_numbers_as_text(values, name)
         if not is_factor and _enters_as_number(values, name, known):
             columns[alias] = values.to_numpy(dtype=float)
             numbers.add(name)
@@ -341,7 +347,7 @@ def _as_factor(
     """Turn a column to a factor with the levels that occur, reference first."""
     codes, found = pd.factorize(values)
     is_ordered = isinstance(values.dtype, pd.CategoricalDtype)
-    labels = [item if is_ordered else _label(item) for item in list(found)]
+    labels = [item if is_ordered else level_label(item) for item in list(found)]
     unused: tuple[Any, ...] = ()
     if is_ordered:
         levels = tuple(c for c in values.cat.categories if c in set(labels))
@@ -361,8 +367,24 @@ def _as_factor(
     return pd.Categorical.from_codes(positions[codes], categories=list(levels)), levels, unused
 
 
-def _label(item: Any) -> Any:
-    """Make one kind of label of every value of a factor: numbers stay numbers, whole ones ints."""
+def level_label(item: Any) -> Any:
+    """Make one kind of label of every value of a factor: numbers stay numbers, whole ones ints.
+
+    Parameters
+    ----------
+    item : object
+        A value of a column.
+
+    Returns
+    -------
+    int, float or str
+        The level that the value stands for.
+
+    Examples
+    --------
+    >>> level_label(1.0), level_label(0.5), level_label(True)
+    (1, 0.5, 'True')
+    """
     if isinstance(item, bool | np.bool_) or not isinstance(item, Real):
         return str(item)
     return int(item) if float(item).is_integer() else float(item)

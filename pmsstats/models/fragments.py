@@ -71,6 +71,20 @@ TRANSFORMS: Mapping[str, _Rule] = {
 }
 """Every function that a formula may call."""
 
+_FACTOR = ": for a factor write C(column)"
+_OFFSET = (
+    ": the time at risk of counts is given as `exposure=` (a column), and no part of the formula"
+)
+_INSTEAD = {
+    **dict.fromkeys(("factor", "as_factor", "categorical", "category"), _FACTOR),
+    "offset": _OFFSET,
+    "ln": ": the natural logarithm is log()",
+    "s": ": for a smooth curve write ns(column, df=3)",
+    "rcs": ": for a restricted cubic spline write ns(column, df=3)",
+    "relevel": ': for another reference write C(column, contr.treatment("level"))',
+}
+"""What to write for functions of other languages."""
+
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
 
@@ -183,7 +197,8 @@ class _Checker:
                 warnings.simplefilter("ignore")
                 return ast.parse(self.source.strip(), mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            self.refuse("that is no expression")
+            is_factor = self.source.strip().startswith("as.factor(")
+            self.refuse(f"that is no expression{_FACTOR if is_factor else ''}")
 
     def _top(self, node: ast.expr) -> ast.expr:
         """Check the whole fragment: here, and only here, several columns may come out."""
@@ -235,6 +250,8 @@ class _Checker:
         """Check a sum, product, quotient or power."""
         if isinstance(node.op, ast.Pow):
             return self._power(node)
+        if isinstance(node.op, ast.BitXor):
+            self.refuse(f"a power is written **: {ast.unparse(node).replace(' ^ ', '**')[:60]}")
         if not isinstance(node.op, _ARITHMETIC):
             self.refuse(f"the operator of {ast.unparse(node)[:40]!r} is not allowed")
         return ast.BinOp(
@@ -260,9 +277,8 @@ class _Checker:
             self.refuse(f"{_describe(node.func)} cannot be called")
         rule = TRANSFORMS.get(node.func.id)
         if rule is None:
-            self.refuse(
-                f"{node.func.id!r} is no allowed transform{nearest(node.func.id, TRANSFORMS)}"
-            )
+            advice = _INSTEAD.get(node.func.id.lower()) or nearest(node.func.id, TRANSFORMS)
+            self.refuse(f"{node.func.id!r} is no allowed transform{advice}")
         if rule.is_basis:
             self.refuse(f"{node.func.id}() gives several columns, so it must stand alone")
         return self._call(node, node.func.id, rule)

@@ -19,6 +19,7 @@ from pmsstats.models.population_design import (
     check_choice,
     check_enough,
     check_population_spec,
+    log_times,
     orthogonal_columns,
     outcome_and_mean,
     sandwich_notes,
@@ -103,6 +104,41 @@ class GEESpec:
             )
         if self.exposure is not None and self.family != "poisson":
             raise DesignError(f"`exposure` is for family='poisson', got {self.family!r}.")
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        *,
+        family: Family = "gaussian",
+        exposure: str | None = None,
+        subject: str = "subject_id",
+    ) -> GEESpec:
+        """Read a model from its formula.
+
+        Parameters
+        ----------
+        formula : str
+            For example ``"relapsed ~ year * arm"``.
+        family : {"gaussian", "binomial", "poisson"}, default "gaussian"
+            Numbers, yes/no, counts.
+        exposure : str, optional
+            For ``"poisson"``: column of the time observed.
+        subject : str, default "subject_id"
+            Column that tells subjects apart.
+
+        Returns
+        -------
+        GEESpec
+            The request.
+
+        Raises
+        ------
+        FormulaError
+            If it does not parse, or has random terms.
+        """
+        outcome, fixed = outcome_and_mean(formula)
+        return cls(outcome=outcome, fixed=fixed, family=family, exposure=exposure, subject=subject)
 
     def formula(self) -> str:
         """Return the model as a formula, the exposure as R writes it."""
@@ -260,8 +296,7 @@ def fit_gee(
     ('odds_ratio', 50)
     """
     if isinstance(spec, str):
-        outcome, fixed = outcome_and_mean(spec)
-        spec = GEESpec(outcome=outcome, fixed=fixed, family=family or "gaussian")
+        spec = GEESpec.from_formula(spec, family=family or "gaussian")
     elif family is not None:
         raise DesignError("Give `family` inside of the GEESpec.")
     check_choice("on_failure", on_failure, get_args(OnFailure))
@@ -337,7 +372,7 @@ def _fit(design: PopulationDesign, y: np.ndarray, spec: GEESpec) -> _Fitted:
     X, back = orthogonal_columns(design.X)
     rows, order = design.rows, np.argsort(design.subject, kind="stable")
     time = None if spec.time is None else _times(design, spec)
-    offset = None if spec.exposure is None else _log_times(rows[spec.exposure], spec)
+    offset = None if spec.exposure is None else log_times(rows[spec.exposure])
     first, size = np.zeros(X.shape[1]), 1.0
     if spec.family == "gaussian":
         first = np.linalg.lstsq(X, y, rcond=None)[0]
@@ -372,17 +407,6 @@ def _times(design: PopulationDesign, spec: GEESpec) -> np.ndarray:
             f"{first_ids(design.rows.loc[repeated, spec.subject])}."
         )
     return column.to_numpy(dtype=float)
-
-
-def _log_times(column: pd.Series, spec: GEESpec) -> np.ndarray:
-    """Return the log of the time observed."""
-    times = column.to_numpy(dtype=float)
-    if (times <= 0).any():
-        raise DesignError(
-            f"`exposure` must be above 0, but {spec.exposure!r} is not in "
-            f"{int((times <= 0).sum())} row(s). Leave those rows out: they say nothing of a rate."
-        )
-    return np.log(times)
 
 
 def _judge(

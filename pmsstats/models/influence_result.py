@@ -108,6 +108,10 @@ class InfluenceResult(Result):
         pandas.DataFrame
             In the order of the data: the subject's id, and one column per fixed effect: (all -
             without the subject) / standard error without the subject.
+
+        Notes
+        -----
+        R: ``influence.ME::dfbetas``; SAS: ``INFLUENCE`` of ``MODEL``.
         """
         return self.dfbetas_frame.copy()
 
@@ -129,6 +133,10 @@ class InfluenceResult(Result):
         ------
         DesignError
             If `variances` is neither.
+
+        Notes
+        -----
+        R: ``influence.ME::influence(model, "subject_id")$alt.fixed``.
         """
         if variances not in {"kept", "updated"}:
             raise DesignError(f"`variances` must be 'kept' or 'updated', got {variances!r}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
@@ -31,6 +31,12 @@ __all__ = ["LMMResult", "LMMSpec", "RandomTerm", "fit_lmm"]
 
 Method = Literal["REML", "ML"]
 OnFailure = Literal["raise", "warn"]
+_DF_WORDS = {
+    **dict.fromkeys(("kr", "kenward", "kenwardroger", "pbkrtest"), "kenward-roger"),
+    **dict.fromkeys(("satterth", "satt", "lmertest"), "satterthwaite"),
+    **dict.fromkeys(("bw", "betwithin"), "between-within"),
+    **dict.fromkeys(("z", "asymptotic", "wald"), "normal"),
+}  # other programs' words
 _WHAT_TO_TRY = (
     "Try fewer random effects, for example (1 | {group}) or (year || {group}); engine={other!r}; "
     "or on_failure='warn' to look at where it stopped."
@@ -191,6 +197,10 @@ def fit_lmm(
     data: pd.DataFrame,
     spec: LMMSpec | str,
     *,
+    method: Method | None = None,
+    conf_level: float | None = None,
+    df_method: DfMethod | None = None,
+    weights: str | None = None,
     engine: str = "native",
     on_failure: OnFailure = "raise",
     dictionary: Mapping[str, Measure] | None = None,
@@ -204,7 +214,10 @@ def fit_lmm(
     data : pandas.DataFrame
         One row per observation, with the columns that the model names.
     spec : LMMSpec or str
-        The model, or its formula in lme4's language (then by REML, with 95 % intervals).
+        The model, or its formula in lme4's language (then by REML, with 95 % intervals, unless
+        the next four say otherwise).
+    method, conf_level, df_method, weights : optional
+        As in :class:`LMMSpec`, where `spec` is a formula; in an LMMSpec they are its own fields.
     engine : {"native", "statsmodels", "lme4"}, default "native"
         Which program maximises the likelihood. ``"native"`` is this package's own. ``"lme4"``
         needs R; degrees of freedom are then lmerTest's own [1]_. ``"statsmodels"`` takes one
@@ -229,7 +242,8 @@ def fit_lmm(
         If the formula names an unknown column or asks for more than the allowed transforms.
     DesignError
         If the data cannot determine the model: too few rows or subjects, one visit per subject,
-        an outcome that does not vary, or an unknown engine.
+        an outcome that does not vary; numbers stored as text; an unknown engine; or an LMMSpec
+        together with one of its own fields.
     ConvergenceError
         If no optimiser finds a maximum, and `on_failure` is ``"raise"``.
     BackendUnavailableError
@@ -246,7 +260,13 @@ def fit_lmm(
 
     The same numbers come from R's ``lmerTest::lmer`` (``summary(model)``; with ``ddf =
     "Kenward-Roger"`` through pbkrtest) and from SAS's ``PROC MIXED`` with ``RANDOM ... / TYPE=UN
-    SUBJECT=`` and ``DDFM=SATTERTHWAITE`` or ``DDFM=KR``.
+    SUBJECT=`` and ``DDFM=SATTERTHWAITE`` or ``DDFM=KR``. With `weights`, pbkrtest leaves these
+    out of its adjustment, so that its numbers differ; those given here follow [2]_ with
+    ``V = Z Psi Z' + sigma^2 W^-1``.
+
+    Knots that ``ns(x, df=...)`` places, and means that ``center(x)`` and ``scale(x)`` take, come
+    from the rows that are analysed; R's ``lmer`` takes them from all rows, before those with
+    missing values go. Give ``knots=`` and bounds where the two should agree.
 
     Outcome and columns are put on a common scale before any engine sees them, and the answer is
     mapped back exactly: units of 1e-4 or time in days change nothing. Whether the answer is a
@@ -271,7 +291,10 @@ def fit_lmm(
     >>> fit.n_subjects, fit.fit_log.converged
     (40, True)
     """
-    spec = LMMSpec.from_formula(spec) if isinstance(spec, str) else spec
+    asked = {
+        "method": method, "conf_level": conf_level, "df_method": df_method, "weights": weights
+    }  # fmt: skip
+    spec = _requested(spec, {name: value for name, value in asked.items() if value is not None})
     _check_choice("engine", engine, tuple(LMM_ENGINES))
     _check_choice("on_failure", on_failure, get_args(OnFailure))
     design = build_mixed_design(data, spec)
@@ -294,6 +317,24 @@ def fit_lmm(
     )
 
 
+def _requested(spec: LMMSpec | str, asked: Mapping[str, Any]) -> LMMSpec:
+    """Read a formula with what was asked beside it; a request holds all of that itself."""
+    if isinstance(spec, str):
+        return LMMSpec.from_formula(spec, **asked)
+    if not isinstance(spec, LMMSpec):
+        raise DesignError(
+            f"`spec` must be a formula or an LMMSpec, got {type(spec).__name__}. Write for "
+            'example "thalamus_ml ~ year * arm + (year | subject_id)".'
+        )
+    if asked:
+        given = ", ".join(f"{name}={value!r}" for name, value in asked.items())
+        raise DesignError(
+            f"Got {given} beside an LMMSpec, which has its own. Put it in the request: "
+            f"LMMSpec(..., {given}), or dataclasses.replace(spec, {given})."
+        )
+    return spec
+
+
 def _inference(
     likelihood: MixedLikelihood | GroupedLikelihood,
     found: EngineFit,
@@ -312,9 +353,10 @@ def _inference(
 def _check_choice(name: str, value: object, options: Sequence[str]) -> None:
     """Refuse a value that is none of the options."""
     if value not in options:
+        word = str(value).lower()
+        meant = _DF_WORDS.get(word.replace("-", "").replace("_", "").replace(" ", ""), word)
         raise DesignError(
-            f"`{name}` must be one of {', '.join(options)}, got {value!r}."
-            f"{nearest(str(value), options)}"
+            f"`{name}` must be one of {', '.join(options)}, got {value!r}.{nearest(meant, options)}"
         )
 
 

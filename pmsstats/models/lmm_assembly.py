@@ -40,7 +40,8 @@ def assemble_lmm(
     spec : LMMSpec
         The request.
     found : EngineFit
-        On the common scale.
+        On the common scale. Predictions and a log-likelihood may be missing, from an engine that
+        could not compute them.
     inference : Inference
         In the user's units.
     back : StandardScale
@@ -60,7 +61,7 @@ def assemble_lmm(
     for k, (words, psi, mode) in enumerate(zip(design.groupings, psis, modes, strict=True)):
         covariance = back.random_covariance(found.sigma2 * psi, grouping=k)
         components += _variance_rows(words, covariance)
-        frames[words.group] = _blup_frame(words, back.random(mode, grouping=k))
+        frames[words.group] = _blup_frame(words, _in_user_units(mode, back, k))
     return LMMResult(
         spec=spec,
         fit_log=fit_log,
@@ -85,6 +86,14 @@ def assemble_lmm(
         design=design,
         exclusions=design.exclusions,
     )
+
+
+def _in_user_units(modes: np.ndarray, back: StandardScale, grouping: int) -> np.ndarray:
+    """Map predicted effects back; those that an engine could not compute stay missing."""
+    mapped = np.full_like(modes, np.nan)
+    known = np.isfinite(modes).all(axis=1)
+    mapped[known] = back.random(modes[known], grouping=grouping)
+    return mapped
 
 
 def _blup_frame(words: GroupingDesign, modes: np.ndarray) -> pd.DataFrame:

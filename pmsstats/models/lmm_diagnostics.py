@@ -74,7 +74,7 @@ def innovations(state: MixedState, residuals: np.ndarray) -> np.ndarray:
     sizes = np.bincount(arrays.subject, minlength=arrays.n_subjects)
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     spread = np.broadcast_to(state.psi, (arrays.n_subjects, *state.psi.shape)).copy()
-    center = np.zeros((arrays.n_subjects, len(state.psi), values.shape[1]))
+    centre = np.zeros((arrays.n_subjects, len(state.psi), values.shape[1]))
     made = np.empty_like(values)
     for visit in range(int(sizes.max())):
         who = np.flatnonzero(sizes > visit)
@@ -82,10 +82,10 @@ def innovations(state: MixedState, residuals: np.ndarray) -> np.ndarray:
         z = arrays.Z[rows]
         reach = np.einsum("nab,nb->na", spread[who], z)
         variance = 1.0 + (z * reach).sum(axis=1)
-        news = values[rows] - np.einsum("na,nak->nk", z, center[who])
+        news = values[rows] - np.einsum("na,nak->nk", z, centre[who])
         made[rows] = news / np.sqrt(variance)[:, None]
         gain = reach / variance[:, None]
-        center[who] += gain[:, :, None] * news[:, None]
+        centre[who] += gain[:, :, None] * news[:, None]
         spread[who] -= gain[:, :, None] * reach[:, None]
     return (made / np.sqrt(state.sigma2)).reshape(residuals.shape)
 
@@ -321,6 +321,8 @@ def diagnose(
 
     Notes
     -----
+    R: ``plot(model)``, ``qqnorm(ranef(model))``; SAS: ``PLOTS=(RESIDUALPANEL)``.
+
     The checks use residuals scaled by the Cholesky factor of their covariance [1]_, which should
     be independent and standard normal, and predictions of the random effects over their standard
     deviations [2]_. A p value says whether a deviation could be chance, not whether it matters;

@@ -20,6 +20,7 @@ import pandas as pd
 
 from pmsstats.errors import DesignError, nearest
 from pmsstats.models.degrees_of_freedom import NormalInference
+from pmsstats.models.design import level_label
 from pmsstats.models.inference import quantile
 from pmsstats.models.mixed_state import (
     MixedState,
@@ -340,8 +341,9 @@ def predict_subjects(fit: LMMResult, newdata: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DesignError
-        If a variable is absent or incomplete, a level is unknown, a mean cannot be estimated, or
-        the model has several grouping factors.
+        If a variable is absent or incomplete, a level is unknown, a mean cannot be estimated, a
+        subject of the fit is given a level (an arm, a phenotype) that is not theirs, or the model
+        has several grouping factors.
 
     Notes
     -----
@@ -365,7 +367,39 @@ def predict_subjects(fit: LMMResult, newdata: pd.DataFrame) -> pd.DataFrame:
         )
     position = {value: i for i, value in enumerate(fit.blup_frame[fit.group])}
     subject = np.array([position.get(value, _NEW) for value in newdata[fit.group]], dtype=int)
+    _check_own_levels(fit, newdata, subject)
     return _predicted(fit, newdata, subject)
+
+
+def _check_own_levels(fit: LMMResult, newdata: pd.DataFrame, subject: np.ndarray) -> None:
+    """Refuse subjects with another arm or phenotype than they have in the data of the fit."""
+    own = fit.design.arrays.subject
+    known = np.flatnonzero(subject != _NEW)
+    for name in fit.design.fixed.levels:
+        if name not in newdata.columns or not len(known):
+            continue
+        levels = _labels(fit.data[name])
+        first = pd.Series(levels).groupby(own).agg(["first", "nunique"])
+        if first["nunique"].max() > 1:
+            continue  # it changes over time
+        theirs = first["first"].to_numpy()[subject[known]]
+        given = _labels(newdata[name].iloc[known])
+        wrong = np.flatnonzero(theirs != given)
+        if len(wrong):
+            i = wrong[0]
+            who = newdata[fit.group].iloc[known[i]]
+            raise DesignError(
+                f"{len(wrong)} row(s) of `newdata` give a subject another {name!r} than in the "
+                f"data of the fit: {who} has {theirs[i]!r} there and {given[i]!r} here. A "
+                "prediction for a subject uses what was seen of that subject; for the mean of "
+                f"such subjects had {name} been another, use predict_marginal(newdata)."
+            )
+
+
+def _labels(column: pd.Series) -> np.ndarray:
+    """Return each row's level, whatever kind of number or text it is stored as."""
+    labels: np.ndarray = np.array([str(level_label(item)) for item in column], dtype=object)
+    return labels
 
 
 def predict_marginal(fit: LMMResult, newdata: pd.DataFrame) -> pd.DataFrame:

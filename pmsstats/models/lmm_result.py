@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ from pmsstats.results import to_plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pmsstats.models.bootstrap_result import BootstrapResult
     from pmsstats.models.diagnostics_result import DiagnosticsResult
     from pmsstats.models.influence_result import InfluenceResult
     from pmsstats.models.lmm import LMMSpec
+    from pmsstats.models.lmm_bootstrap import Statistic
     from pmsstats.models.lmm_prediction import BlupsResult
     from pmsstats.models.margins import SlopesResult
     from pmsstats.models.mixed_design import MixedDesign
@@ -81,6 +84,39 @@ class LMMResult(FixedEffectsResult):
         """Return what a reader should know: columns and levels that were dropped."""
         return self.design.notes
 
+    @property
+    def log_likelihood(self) -> float:
+        """Return the maximum of the (restricted) log-likelihood; R: ``logLik(model)``."""
+        value = self.fit_log.log_likelihood
+        return float("nan") if value is None else float(value)
+
+    @property
+    def n_parameters(self) -> int:
+        """Return the number of parameters, as R counts the ``df`` of ``logLik(model)``.
+
+        Fixed effects that were kept, free (co)variances of the random effects (also those that
+        are estimated as zero) and the residual variance; the same under REML and ML.
+        """
+        blocks = [len(block) for words in self.design.groupings for block in words.blocks]
+        return len(self.coefficients) + sum(n * (n + 1) // 2 for n in blocks) + 1
+
+    @property
+    def aic(self) -> float:
+        """Return Akaike's criterion ``-2 logLik + 2 n_parameters``; R: ``AIC(model)``.
+
+        Of REML fits with different fixed effects neither this nor :attr:`bic` can be compared:
+        fit them with ``method="ML"``. SAS counts covariance parameters only under REML.
+        """
+        return -2 * self.log_likelihood + 2 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Return ``-2 logLik + log(n_obs) n_parameters``; R: ``BIC(model)``.
+
+        With the number of rows, as lme4 does, also under REML; SAS takes that of subjects.
+        """
+        return -2 * self.log_likelihood + math.log(self.n_obs) * self.n_parameters
+
     def headline(self) -> str:
         """Say how the outcome changes, in whom, and whether the fit converged."""
         from pmsstats.models.trajectory_frames import describe_average_slope
@@ -130,7 +166,12 @@ class LMMResult(FixedEffectsResult):
         return frames[self.group if group is None else group].copy()
 
     def slopes(
-        self, by: str | None = None, *, time: str = "year", over: tuple[float, float] | None = None
+        self,
+        by: str | None = None,
+        *,
+        time: str | None = None,
+        over: tuple[float, float] | None = None,
+        reference: Any = None,
     ) -> SlopesResult:
         """Estimate the mean slope over time, overall or per group.
 
@@ -138,10 +179,12 @@ class LMMResult(FixedEffectsResult):
         ----------
         by : str, optional
             Column whose groups are told apart.
-        time : str, default "year"
-            Time column.
+        time : str, optional
+            Time column; by default ``year``, or the model's own.
         over : tuple of float, optional
             Give the average slope between these two times; needed where change is not linear.
+        reference : str, optional
+            Group from which differences are taken; by default the first one.
 
         Returns
         -------
@@ -154,17 +197,17 @@ class LMMResult(FixedEffectsResult):
         """
         from pmsstats.models.margins import estimate_slopes
 
-        return estimate_slopes(self, by=by, time=time, over=over)
+        return estimate_slopes(self, by=by, time=time, over=over, reference=reference)
 
     def individual_slopes(
-        self, time: str = "year", *, over: tuple[float, float] | None = None
+        self, time: str | None = None, *, over: tuple[float, float] | None = None
     ) -> pd.DataFrame:
         """Predict each subject's own slope: the mean one of such subjects plus their deviation.
 
         Parameters
         ----------
-        time : str, default "year"
-            Time column.
+        time : str, optional
+            Time column; by default ``year``, or the model's own.
         over : tuple of float, optional
             Give the average slope between these two times; needed where change is not linear.
 
@@ -187,7 +230,7 @@ class LMMResult(FixedEffectsResult):
         self,
         by: str | None = None,
         *,
-        time: str = "year",
+        time: str | None = None,
         at: Sequence[float] | None = None,
     ) -> pd.DataFrame:
         """Estimate the mean over time, overall or per group, at average covariates.
@@ -196,8 +239,8 @@ class LMMResult(FixedEffectsResult):
         ----------
         by : str, optional
             Column whose groups are told apart.
-        time : str, default "year"
-            Time column.
+        time : str, optional
+            Time column; by default ``year``, or the model's own.
         at : sequence of float, optional
             Times; by default 25 between the first and the last time of each group.
 
@@ -215,18 +258,25 @@ class LMMResult(FixedEffectsResult):
         return mean_curves(self, by=by, time=time, at=at)
 
     def slowing(
-        self, by: str, *, time: str = "year", over: tuple[float, float] | None = None
+        self,
+        by: str,
+        *,
+        time: str | None = None,
+        over: tuple[float, float] | None = None,
+        reference: Any = None,
     ) -> SlowingResult:
-        """Estimate by how many percent each group's change is slower than the first group's.
+        """Estimate by how many percent each group's change is slower than a reference group's.
 
         Parameters
         ----------
         by : str
-            Column whose groups are compared; the first is the reference.
-        time : str, default "year"
-            Time column.
+            Column whose groups are compared.
+        time : str, optional
+            Time column; by default ``year``, or the model's own.
         over : tuple of float, optional
             Take average slopes between these two times.
+        reference : str, optional
+            Group that the others are compared with; by default the first one.
 
         Returns
         -------
@@ -239,7 +289,7 @@ class LMMResult(FixedEffectsResult):
         """
         from pmsstats.models.slope_ratio import estimate_slowing
 
-        return estimate_slowing(self, by=by, time=time, over=over)
+        return estimate_slowing(self, by=by, time=time, over=over, reference=reference)
 
     def random_effects(self, *, conditional: bool = False) -> BlupsResult:
         """Predict each subject's deviation from the mean, with standard errors.
@@ -358,6 +408,46 @@ class LMMResult(FixedEffectsResult):
         from pmsstats.models.influence import estimate_influence
 
         return estimate_influence(self)
+
+    def bootstrap(
+        self,
+        statistic: Statistic | None = None,
+        *,
+        contrasts: Mapping[str, Mapping[str, float]] | None = None,
+        n_replicates: int = 999,
+        seed: Seed,
+        n_jobs: int = 1,
+    ) -> BootstrapResult:
+        """Draw data from this fit, fit the model again, and see how the estimates vary.
+
+        Parameters
+        ----------
+        statistic : callable, optional
+            ``statistic(fixed, variances) -> {name: value}``: further numbers.
+        contrasts : mapping, optional
+            ``{label: {term: weight}}``: combinations of the fixed effects.
+        n_replicates : int, default 999
+            How many data sets.
+        seed : int, SeedSequence or Generator
+            Of the data sets.
+        n_jobs : int, default 1
+            Threads; the answer does not depend on it.
+
+        Returns
+        -------
+        BootstrapResult
+            See :func:`pmsstats.models.lmm_bootstrap.bootstrap_lmm`.
+
+        Notes
+        -----
+        R: ``lme4::bootMer(model, fixef, nsim = 999)``.
+        """
+        from pmsstats.models.lmm_bootstrap import bootstrap_lmm
+
+        return bootstrap_lmm(
+            self, statistic, contrasts=contrasts, n_replicates=n_replicates, seed=seed,
+            n_jobs=n_jobs,
+        )  # fmt: skip
 
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw each subject's values and the fitted mean; ``by=`` and ``time=`` choose columns."""

@@ -96,6 +96,7 @@ def estimate_means(
         means=table,
         contrasts=contrasts,
         averaged=tuple(name for name in grid.others if len(grid.others[name]) > 1),
+        held=grid.at_mean(),
         exclusions=fit.exclusions,
     )
 
@@ -141,6 +142,11 @@ class _Grid:
             if name in fixed.levels:
                 cells[name] = pd.Categorical(cells[name], categories=told[name], ordered=True)
         return cls(fit, by, held, cells, others)
+
+    def at_mean(self) -> dict[str, float]:
+        """Return the numeric covariates that are held at their mean, and that mean."""
+        numbers = [n for n in self.others if n not in self.fit.design.fixed.levels]
+        return {name: self.others[name][0] for name in numbers if name not in self.at}
 
     def average(self, weights: Weighting) -> np.ndarray:
         """Average the design rows of each cell: shape (n_cells, n_columns)."""

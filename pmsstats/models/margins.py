@@ -11,6 +11,12 @@ import pandas as pd
 from pmsstats.errors import DesignError
 from pmsstats.models.inference import quantile
 from pmsstats.models.reference_grid import ReferenceGrid, is_level
+from pmsstats.models.slope_groups import (
+    level_text,
+    reference_notes,
+    time_column,
+    with_reference,
+)
 from pmsstats.models.slopes_result import SlopesResult
 from pmsstats.models.wilkinson import compile_rhs
 
@@ -34,9 +40,10 @@ def estimate_slopes(
     fit: LMMResult,
     *,
     by: str | None = None,
-    time: str = "year",
+    time: str | None = None,
     over: tuple[float, float] | None = None,
     baseline_time: float | None = None,
+    reference: Any = None,
 ) -> SlopesResult:
     """Estimate the mean slope over time, overall or per group, and its share of baseline.
 
@@ -46,20 +53,24 @@ def estimate_slopes(
         A fitted model whose mean changes over time.
     by : str, optional
         Column of the model whose groups are told apart: a factor, or a number with few values.
-    time : str, default "year"
-        Time column. Slopes are per year for ``year`` and ``day``, else per unit of the column.
+    time : str, optional
+        Time column; by default ``year``, or else that of
+        :func:`~pmsstats.models.slope_groups.time_column`. Slopes are per year for ``year`` and
+        ``day``, else per unit of the column.
     over : tuple of float, optional
         Two times: estimate the average slope between them. Needed where the mean is not linear in
         time (splines, polynomials), because there is no one slope then.
     baseline_time : float, optional
         When the baseline mean is taken; by default time 0 where the data reach it, else the first
         time observed.
+    reference : str, optional
+        Group from which differences are taken; by default the first level of `by`.
 
     Returns
     -------
     SlopesResult
-        One row per group, and differences from the first group (none where the model gives all
-        groups one slope).
+        One row per group, the reference first, and differences from it (none where the model
+        gives all groups one slope).
 
     Raises
     ------
@@ -79,10 +90,11 @@ def estimate_slopes(
     baseline mean is not clearly away from zero, and for outcomes that are transformed or changes
     already.
     """
-    grid = ReferenceGrid.of(fit, by, time)
+    time = time_column(fit, time)
+    grid = with_reference(ReferenceGrid.of(fit, by, time), reference)
     slopes, baselines = _slope_weights(fit, grid, over, baseline_time)
     rate = DAYS_PER_YEAR if time == "day" else 1.0
-    labels = [str(level) for level in grid.groups]
+    labels = [level_text(level) for level in grid.groups]
     table = _with_percent(fit, labels, slopes * rate, baselines)
     table["n_subjects"] = [_count_subjects(fit, by, level) for level in grid.groups]
     depends = by is None or len(labels) < 2 or not np.allclose(slopes, slopes[0], equal_nan=True)
@@ -105,11 +117,17 @@ def estimate_slopes(
         fit_log=fit.fit_log,
         origin=fit.origin,
         exclusions=fit.exclusions,
+        notes=(*fit.notes, *reference_notes(fit, by, labels, reference)),
     )
 
 
 def slope_weights(
-    fit: LMMResult, *, by: str | None, time: str, over: tuple[float, float] | None
+    fit: LMMResult,
+    *,
+    by: str | None,
+    time: str,
+    over: tuple[float, float] | None,
+    reference: Any = None,
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return each group's mean slope as a combination of the fixed effects.
 
@@ -123,6 +141,8 @@ def slope_weights(
         Time column.
     over : tuple of float, optional
         Two times: the average slope between them.
+    reference : str, optional
+        Group that comes first; by default the first level of `by`.
 
     Returns
     -------
@@ -137,9 +157,9 @@ def slope_weights(
     DesignError
         As :func:`estimate_slopes`.
     """
-    grid = ReferenceGrid.of(fit, by, time)
+    grid = with_reference(ReferenceGrid.of(fit, by, time), reference)
     slopes, _ = _slope_weights(fit, grid, over, None)
-    return tuple(str(level) for level in grid.groups), slopes
+    return tuple(level_text(level) for level in grid.groups), slopes
 
 
 def _count_subjects(fit: LMMResult, by: str | None, level: Any) -> int:
@@ -280,7 +300,7 @@ def _add_percent(
 
 
 def individual_slopes(
-    fit: LMMResult, *, time: str = "year", over: tuple[float, float] | None = None
+    fit: LMMResult, *, time: str | None = None, over: tuple[float, float] | None = None
 ) -> pd.DataFrame:
     """Predict each subject's own slope and intercept.
 
@@ -288,8 +308,8 @@ def individual_slopes(
     ----------
     fit : LMMResult
         A fitted model whose mean changes over time.
-    time : str, default "year"
-        Time column.
+    time : str, optional
+        Time column; by default that of :func:`~pmsstats.models.slope_groups.time_column`.
     over : tuple of float, optional
         Two times: give the average slope between them.
 
@@ -304,6 +324,7 @@ def individual_slopes(
     DesignError
         If the mean does not depend on `time`, or not linearly and `over` is absent.
     """
+    time = time_column(fit, time)
     grid = ReferenceGrid.of(fit, None, time)
     start, end = _span(grid, over)
     rate = DAYS_PER_YEAR if time == "day" else 1.0
@@ -336,7 +357,7 @@ def mean_curves(
     fit: LMMResult,
     *,
     by: str | None = None,
-    time: str = "year",
+    time: str | None = None,
     at: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """Estimate the mean over time in the reference population, overall or per group.
@@ -347,8 +368,8 @@ def mean_curves(
         A fitted model.
     by : str, optional
         Column whose groups are told apart.
-    time : str, default "year"
-        Time column.
+    time : str, optional
+        Time column; by default that of :func:`~pmsstats.models.slope_groups.time_column`.
     at : sequence of float, optional
         Times; by default 25 between the first and the last time of each group.
 
@@ -363,13 +384,14 @@ def mean_curves(
     DesignError
         If `time` or `by` is not in the fixed part of the model.
     """
+    time = time_column(fit, time)
     grid = ReferenceGrid.of(fit, by, time)
     parts = []
     for group in grid.groups:
         observed = grid.observed(group)
         times = np.linspace(observed.min(), observed.max(), 25) if at is None else np.asarray(at)
         weights = fit.design.contrasts(grid.weights(group, times.tolist()))
-        made = fit.estimate([str(group)] * len(times), weights)
+        made = fit.estimate([level_text(group)] * len(times), weights)
         made.insert(1, time, times)
         parts.append(made.drop(columns=["statistic", "p_value"]))
     return pd.concat(parts, ignore_index=True).rename(columns={"term": "group"})

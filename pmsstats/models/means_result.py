@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,9 +13,15 @@ import pandas as pd
 
 from pmsstats.errors import DesignError, nearest
 from pmsstats.models.inference import quantile
-from pmsstats.models.multiplicity import Adjustment, adjust_p_values, simultaneous_level
+from pmsstats.models.multiplicity import (
+    Adjustment,
+    adjust_p_values,
+    simultaneous_level,
+    tukey_half_widths,
+    tukey_p_values,
+)
 from pmsstats.plots.means import plot_means
-from pmsstats.results import Exclusion, Result, format_interval, to_plain
+from pmsstats.results import Exclusion, Result, format_interval, format_number, to_plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +59,8 @@ class MeansResult(Result):
         Weights of the fixed effects; missing in rows that cannot be estimated.
     averaged : tuple of str
         Factors that were averaged over.
+    held : mapping of str to float
+        Numeric covariates that were held at their mean over the rows analysed, and that mean.
     exclusions : tuple of Exclusion
         What the model left out.
     """
@@ -64,17 +72,22 @@ class MeansResult(Result):
     means: pd.DataFrame
     contrasts: np.ndarray
     averaged: tuple[str, ...]
+    held: Mapping[str, float] = field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what a reader should know: how was averaged, and what cannot be estimated."""
+        """Return what a reader should know: averaged how, held where, and what has no estimate."""
         lost = self.means.loc[self.means["estimate"].isna(), "term"].tolist()
         how = "equally" if self.weighting == "equal" else "as they occur"
         held = {name: values[0] for name, values in self.at.items() if name not in self.by}
         return (
             *((f"levels of {', '.join(self.averaged)} weighted {how}",) if self.averaged else ()),
             *(f"at {name} = {_plain(value)}" for name, value in held.items()),
+            *(
+                f"{name} held at its mean {format_number(value)}"
+                for name, value in self.held.items()
+            ),
             *((f"cannot be estimated: {'; '.join(lost)}",) if lost else ()),
         )
 
@@ -125,8 +138,9 @@ class MeansResult(Result):
         method : {"reference", "pairwise", "consecutive"}, default "reference"
             Each group minus the reference; every later minus every earlier one; each minus the one
             before it.
-        adjust : {"bonferroni", "holm", "sidak"}, optional
-            Adjust for the comparisons within each combination of the other columns.
+        adjust : {"bonferroni", "holm", "sidak", "tukey"}, optional
+            Adjust for the comparisons within each combination of the other columns; ``"tukey"``
+            for all pairs only.
 
         Returns
         -------
@@ -159,6 +173,11 @@ class MeansResult(Result):
         >>> means.differences(reference="placebo")["term"].tolist()
         ['active - placebo']
         """
+        if adjust == "tukey" and method != "pairwise":
+            raise DesignError(
+                f"`adjust` 'tukey' is for all pairs of groups: method='pairwise', got "
+                f"{method!r}. For other comparisons use 'holm', or 'bonferroni' for intervals too."
+            )
         of = self._compared(of, within)
         rest = [name for name in self.by if name != of]
         pairs = _pairs(list(self.means[of].unique()), reference, method)
@@ -209,12 +228,26 @@ class MeansResult(Result):
 
     def _adjusted(self, made: pd.DataFrame, adjust: Adjustment) -> pd.DataFrame:
         """Add adjusted p values and simultaneous intervals."""
+        if adjust == "tukey":
+            return self._as_tukey(made)
         n = int(made["p_value"].notna().sum())
         level = simultaneous_level(self.fit.spec.conf_level, n, adjust)
         df = made["df"].to_numpy() if "df" in made else None
         half = quantile(level, df) * made["std_error"]
         return made.assign(
             p_value_adjusted=adjust_p_values(made["p_value"].to_numpy(), adjust),
+            conf_low_adjusted=made["estimate"] - half,
+            conf_high_adjusted=made["estimate"] + half,
+        )
+
+    def _as_tukey(self, made: pd.DataFrame) -> pd.DataFrame:
+        """Add Tukey's p values and intervals of all pairs."""
+        n_groups = round((1 + math.sqrt(1 + 8 * len(made))) / 2)  # n (n - 1) / 2 pairs
+        df = made["df"].to_numpy() if "df" in made else None
+        level = self.fit.spec.conf_level
+        half = tukey_half_widths(made["std_error"].to_numpy(), df, n_groups, level)
+        return made.assign(
+            p_value_adjusted=tukey_p_values(made["statistic"].to_numpy(), df, n_groups),
             conf_low_adjusted=made["estimate"] - half,
             conf_high_adjusted=made["estimate"] + half,
         )
@@ -263,6 +296,7 @@ class MeansResult(Result):
             "at": to_plain(self.at),
             "weighting": self.weighting,
             "averaged": list(self.averaged),
+            "held": to_plain(self.held),
             "means": to_plain(self.means),
             "label": self.fit.label,
             "unit": self.fit.unit,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from pmsstats.errors import DesignError
+from pmsstats.errors import DesignError, first_ids
 from pmsstats.models.columns import independent_columns, within_subjects
 
 if TYPE_CHECKING:
     from pmsstats.models.lmm import LMMSpec
     from pmsstats.models.mixed_design import MixedArrays, MixedDesign
 
-__all__ = ["check_estimable"]
+__all__ = ["check_estimable", "repeated_rows"]
 
 _FEW = 64  # subjects that settle most often whether the outcome varies
 
@@ -65,6 +66,40 @@ def check_estimable(design: MixedDesign, spec: LMMSpec) -> None:
     _check_groupings(design)
     _check_random_columns(design)
     _check_variation(design, spec)
+
+
+def repeated_rows(rows: pd.DataFrame, arrays: MixedArrays, group: str) -> tuple[str, ...]:
+    """Say which rows are there twice, equal in all columns.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The rows analysed, whatever columns they have.
+    arrays : MixedArrays
+        Their numbers.
+    group : str
+        Column that tells subjects apart.
+
+    Returns
+    -------
+    tuple of str
+        One sentence, or nothing.
+    """
+    order = np.lexsort((arrays.y, arrays.subject))
+    same = (np.diff(arrays.subject[order]) == 0) & (np.diff(arrays.y[order]) == 0)
+    if not same.any():
+        return ()
+    alike = np.unique(np.append(order[:-1][same], order[1:][same]))
+    some = rows.iloc[alike].astype(str)  # as text, because not every value can be compared
+    twice = some[some.duplicated()]
+    if twice.empty:
+        return ()
+    ids = rows.loc[twice.index, group]
+    note = (
+        f"{len(twice)} row(s) repeat another one in all columns and count twice (of "
+        f"{first_ids(ids)}): drop them with data.drop_duplicates() if they are the same visit"
+    )
+    return (note,)
 
 
 def _check_groupings(design: MixedDesign) -> None:

@@ -19,7 +19,7 @@ from pmsstats.models.design import (
     require_columns,
 )
 from pmsstats.models.fixed_design import FixedDesign, build_fixed_design, level_notes
-from pmsstats.models.mixed_checks import check_estimable
+from pmsstats.models.mixed_checks import check_estimable, repeated_rows
 from pmsstats.models.wilkinson import compile_rhs
 from pmsstats.results import Exclusion, exclude
 
@@ -276,7 +276,11 @@ def build_mixed_design(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
         aliasing=fixed.aliasing,
         random=main.random,
         exclusions=exclusions,
-        notes=(*fixed.notes_on_columns(), *level_notes(fixed.fixed, *random_specs)),
+        notes=(
+            *fixed.notes_on_columns(),
+            *level_notes(fixed.fixed, *random_specs),
+            *repeated_rows(rows, arrays, main.group),
+        ),
         groupings=tuple(words for words, _ in made),
     )
     check_estimable(design, spec)

@@ -97,9 +97,10 @@ def mixed_inference(
     [5]_). Directions in which the likelihood is flat, or falls away from a point that is no
     maximum, are left out.
 
-    Kenward-Roger, as in R ``pbkrtest::vcovAdj`` [3]_, SAS ``DDFM=KR``: the variance parameters are
-    the entries of ``sigma^2 Psi`` and ``sigma^2``; their covariance is twice the inverse of the
-    expected information; the fixed effects' covariance is ``Phi_A`` of [1]_. A singular fit is
+    Kenward-Roger, as in R ``pbkrtest::vcovAdj`` [3]_: the variance parameters are the entries of
+    ``sigma^2 Psi`` and ``sigma^2``; their covariance is twice the inverse of the *expected*
+    information, as in [1]_. SAS's ``DDFM=KR`` takes the observed one, so that its numbers differ a
+    little in unbalanced data (:data:`~pmsstats.models.degrees_of_freedom.DfMethod`). The fixed effects' covariance is ``Phi_A`` of [1]_. A singular fit is
     treated like any other, as by pbkrtest: negative variances are not excluded. Where the
     information cannot be inverted its pseudo-inverse is taken.
 

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,17 @@ import pandas as pd
 from pmsstats.cohort.schema import Measure, default_dictionary
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError, nearest
 from pmsstats.models.inference import tabulate_estimates
-from pmsstats.models.mmrm_checks import covariance_problem
+from pmsstats.models.mmrm_checks import covariance_problem, range_problem
 from pmsstats.models.mmrm_design import RepeatedDesign, build_repeated_design
 from pmsstats.models.mmrm_inference import marginal_inference
 from pmsstats.models.mmrm_likelihood import MarginalFit, fit_marginal
 from pmsstats.models.mmrm_result import MMRMResult
-from pmsstats.models.mmrm_spec import FALLBACKS, MMRMSpec
+from pmsstats.models.mmrm_spec import FALLBACKS, Empirical, Method, MMRMSpec
 from pmsstats.provenance import package_version
 from pmsstats.results import Exclusion, FitLog
 
 if TYPE_CHECKING:
+    from pmsstats.models.degrees_of_freedom import DfMethod
     from pmsstats.provenance import Origin
 
 __all__ = ["FALLBACKS", "MMRMResult", "MMRMSpec", "fit_mmrm"]
@@ -35,6 +36,12 @@ def fit_mmrm(
     data: pd.DataFrame,
     spec: MMRMSpec | str,
     *,
+    method: Method | None = None,
+    df_method: DfMethod | None = None,
+    empirical: Empirical | None = None,
+    weights: str | None = None,
+    conf_level: float | None = None,
+    fallback: Sequence[str] | None = None,
     on_failure: OnFailure = "raise",
     dictionary: Mapping[str, Measure] | None = None,
     origin: Origin = "real",
@@ -47,10 +54,24 @@ def fit_mmrm(
     data : pandas.DataFrame
         One row per subject and visit, with the columns that the model names. Visits that were
         missed have no row, or no outcome. An ordered categorical fixes the order of visits and
-        which arm is the reference.
+        which arm is the reference; visits that are text are put in the order that their labels
+        tell (``Baseline``, ``Month 6``, ``Month 12``), which a note says.
     spec : MMRMSpec or str
         The model, or its formula in the language of R's mmrm (then by REML, with Kenward and
-        Roger's degrees of freedom and 95 % intervals).
+        Roger's degrees of freedom and 95 % intervals, unless the next six arguments say otherwise).
+    method : {"REML", "ML"}, optional
+        Restricted or full maximum likelihood. This and the next five go with a formula only; a
+        :class:`MMRMSpec` has its own.
+    df_method : str, optional
+        Degrees of freedom.
+    empirical : {"CR0", "CR2", "CR3"}, optional
+        Sandwich covariance of the fixed effects.
+    weights : str, optional
+        Column of weights.
+    conf_level : float, optional
+        Of every interval.
+    fallback : sequence of str, optional
+        Covariances to try where the first one fails.
     on_failure : {"raise", "warn"}, default "raise"
         What to do without a maximum that can be trusted.
     dictionary : mapping of str to Measure, optional
@@ -72,7 +93,8 @@ def fit_mmrm(
         allowed transforms.
     DesignError
         If the data cannot determine the model: two rows of a subject at one visit, visits that
-        nobody has both of, too few rows, an outcome that does not vary.
+        nobody has both of, too few rows, an outcome that does not vary. Or if options are given
+        beside a complete request.
     ConvergenceError
         If neither the covariance nor a fall-back of the request gives a maximum, and `on_failure`
         is ``"raise"``.
@@ -116,7 +138,15 @@ def fit_mmrm(
     >>> fit.n_subjects, fit.fit_log.converged, len(fit.differences())
     (40, True, 3)
     """
-    spec = MMRMSpec.from_formula(spec) if isinstance(spec, str) else spec
+    options = {
+        "method": method,
+        "df_method": df_method,
+        "empirical": empirical,
+        "weights": weights,
+        "conf_level": conf_level,
+        "fallback": tuple(fallback) if isinstance(fallback, list) else fallback,
+    }
+    spec = _request(spec, {name: value for name, value in options.items() if value is not None})
     if on_failure not in get_args(OnFailure):
         raise DesignError(
             f"`on_failure` must be one of {', '.join(get_args(OnFailure))}, got {on_failure!r}."
@@ -129,6 +159,24 @@ def fit_mmrm(
     return _as_result(design, spec, attempts).with_context(
         measure=known.get(spec.outcome.strip("`")), origin=origin, prior=tuple(prior_exclusions)
     )
+
+
+def _request(spec: MMRMSpec | str, options: Mapping[str, Any]) -> MMRMSpec:
+    """Make the request of a formula and its options."""
+    if isinstance(spec, str):
+        return MMRMSpec.from_formula(spec, **options)
+    if not isinstance(spec, MMRMSpec):
+        raise DesignError(
+            "`spec` must be an MMRMSpec, or a formula such as 'pbvc_pct ~ arm * visit + "
+            f"us(visit | subject_id)', got {type(spec).__name__}."
+        )
+    if options:
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise DesignError(
+            f"The request is an MMRMSpec, which has these options itself, so put {given} into it: "
+            f"dataclasses.replace(spec, {given})."
+        )
+    return spec
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -210,6 +258,7 @@ def _as_result(design: RepeatedDesign, spec: MMRMSpec, attempts: Sequence[_Attem
     fit = used.fit
     assert fit is not None  # noqa: S101  (_judge has raised)
     inference = marginal_inference(design.arrays, fit, spec.df_method, empirical=spec.empirical)
+    boundary = range_problem(design, fit)
     return MMRMResult(
         spec=spec,
         fit_log=FitLog(
@@ -219,6 +268,7 @@ def _as_result(design: RepeatedDesign, spec: MMRMSpec, attempts: Sequence[_Attem
             converged=fit.converged,
             message=fit.message,
             n_evaluations=fit.n_evaluations,
+            singular=boundary is not None,
             log_likelihood=fit.log_likelihood,
             attempts=tuple(a.outcome() for a in attempts) if len(attempts) > 1 else (),
         ),
@@ -238,6 +288,7 @@ def _as_result(design: RepeatedDesign, spec: MMRMSpec, attempts: Sequence[_Attem
         structure=used.covariance,
         covariance_parameters=_parameters(design, fit),
         exclusions=design.exclusions,
+        boundary=boundary,
     )
 
 

@@ -12,11 +12,15 @@ from pmsstats.models.mmrm_covariance import COVARIANCES
 
 if TYPE_CHECKING:
     from pmsstats.models.mmrm_design import RepeatedDesign
+    from pmsstats.models.mmrm_likelihood import MarginalFit
     from pmsstats.models.mmrm_spec import MMRMSpec
 
-__all__ = ["check_estimable", "covariance_problem"]
+__all__ = ["check_estimable", "covariance_problem", "range_problem"]
 
 _ZERO = 1e-10  # share of the outcome's spread that counts as none
+_NO_CORRELATION = 1e-3  # of the two closest visits
+_FULL_CORRELATION = 0.99  # of the two farthest visits
+_BY_CHANCE = 5  # rows: fewer may have the same score by chance
 
 
 def check_estimable(design: RepeatedDesign, spec: MMRMSpec) -> None:
@@ -77,6 +81,30 @@ def _check_variation(design: RepeatedDesign, spec: MMRMSpec) -> None:
             "visits are perfectly correlated and the likelihood has no maximum. Check whether "
             "values were carried forward."
         )
+    _check_each_visit(design, spec)
+
+
+def _check_each_visit(design: RepeatedDesign, spec: MMRMSpec) -> None:
+    """Refuse visits at which nothing varies: no covariance, common variance or not, holds there."""
+    y, X = design.arrays.y, design.arrays.X
+    left = np.abs(_residuals(y, X))
+    size = np.abs(y - y.mean()).max()
+    for j, name in enumerate(design.visits):
+        here = design.arrays.visit == j
+        n = int(here.sum())
+        if n < min(_BY_CHANCE, design.arrays.n_subjects):
+            continue
+        what = ""
+        if np.ptp(y[here]) <= _ZERO * size:
+            what = f"{spec.outcome} is {y[here][0]:g} in all {n} rows at {name}"
+        elif left[here].max() <= _ZERO * size and n > np.linalg.matrix_rank(X[here]):
+            what = f"The fixed effects describe {spec.outcome} at {name} exactly ({n} rows)"
+        if what:
+            raise DesignError(
+                f"{what}, so nothing varies there, which no covariance can describe. Leave out "
+                f"the rows with {spec.visit} = {name}: a change from baseline, say, is zero at "
+                "baseline by definition."
+            )
 
 
 def _residuals(y: np.ndarray, X: np.ndarray) -> np.ndarray:
@@ -191,8 +219,8 @@ def _silent_problem(design: RepeatedDesign, spec: MMRMSpec, covariance: str) -> 
         names = [str(design.visits[j]) for _, j in cells]
         return (
             f"At {first_ids(names, show=6)} the fixed effects describe {spec.outcome} exactly, so "
-            f"the variance there is zero, which covariance {covariance} cannot have. Leave out "
-            "such a visit: a change from baseline is zero at baseline by definition."
+            f"the variance there is zero, which covariance {covariance} cannot have. Join or leave "
+            "out such a visit."
         )
     return _repeats_problem(design, spec) if covariance == "us" else None
 
@@ -215,3 +243,59 @@ def _repeats_problem(design: RepeatedDesign, spec: MMRMSpec) -> str | None:
                     "singular. Check whether values were carried forward."
                 )
     return None
+
+
+def range_problem(design: RepeatedDesign, fit: MarginalFit) -> str | None:
+    """Say that the range of a spatial covariance lies on its boundary, zero or infinite.
+
+    Parameters
+    ----------
+    design : RepeatedDesign
+        The data.
+    fit : MarginalFit
+        Of any covariance.
+
+    Returns
+    -------
+    str or None
+        What that means, in words.
+
+    Notes
+    -----
+    On the boundary is a range at which the two closest visits of any subject have a correlation
+    below 0.001: there the likelihood is flat in the range, whose standard error then means nothing.
+    So it is where the two farthest ones have a correlation above 0.99 and the range is smaller
+    than its standard error; a high correlation alone may be well determined.
+    """
+    structure = COVARIANCES[fit.covariance]
+    if not structure.spatial or not fit.converged:
+        return None
+    closest, farthest = _distances(design)
+    each = np.reshape(fit.theta, (len(design.groups), -1))[:, 1]
+    errors = np.sqrt(np.diag(fit.theta_covariance)).reshape(len(design.groups), -1)[:, 1]
+    words = []
+    for group, distance, error in zip(design.groups, each, errors, strict=True):
+        where = f" in {group}" if len(design.groups) > 1 else ""
+        if np.exp(-closest / distance) < _NO_CORRELATION:
+            words.append(
+                f"no correlation between visits can be seen{where}: the range of {fit.covariance} "
+                "lies at its boundary, zero, so visits count as if independent"
+            )
+        elif np.exp(-farthest / distance) > _FULL_CORRELATION and not error < distance:
+            words.append(
+                f"no fall of the correlation with time can be seen{where}: the range of "
+                f"{fit.covariance} lies at its boundary, infinity, and its variance with it"
+            )
+    return "; ".join(words) or None
+
+
+def _distances(design: RepeatedDesign) -> tuple[float, float]:
+    """Return the smallest and the largest time between two visits of one subject."""
+    arrays = design.arrays
+    assert arrays.coordinate is not None  # noqa: S101  (the structure is spatial)
+    order = np.lexsort([arrays.coordinate, arrays.subject])
+    subject, when = arrays.subject[order], arrays.coordinate[order]
+    steps = np.diff(when)[np.diff(subject) == 0]
+    first = np.flatnonzero(np.r_[True, np.diff(subject) != 0])
+    last = np.r_[first[1:], len(when)] - 1
+    return float(steps.min()), float((when[last] - when[first]).max())

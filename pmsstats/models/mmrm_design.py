@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from pmsstats.models.fixed_design import FixedDesign, build_fixed_design, level_
 from pmsstats.models.mmrm_checks import check_estimable
 from pmsstats.models.mmrm_covariance import COVARIANCES
 from pmsstats.models.mmrm_patterns import RepeatedArrays
+from pmsstats.models.visit_order import order_in_time
 from pmsstats.models.wilkinson import compile_rhs
 from pmsstats.results import Exclusion, exclude
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RepeatedDesign", "build_repeated_design"]
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _BY_ORDER = ("toep", "toeph", "ar1", "ar1h", "ad", "adh")
 
 
@@ -57,6 +55,8 @@ class RepeatedDesign(FixedDesign):
         Rows that were left out.
     notes : tuple of str
         What a reader should know: columns and levels that were dropped, order of visits.
+    has_order : bool
+        Whether the order of visits in time is known, so that there is a last one.
     """
 
     arrays: RepeatedArrays
@@ -66,6 +66,7 @@ class RepeatedDesign(FixedDesign):
     groups: tuple[Any, ...]
     exclusions: tuple[Exclusion, ...]
     notes: tuple[str, ...]
+    has_order: bool = True
 
     def seen_together(self) -> np.ndarray:
         """Count the subjects of each group who have both of two visits.
@@ -116,8 +117,11 @@ def build_repeated_design(data: pd.DataFrame, spec: MMRMSpec) -> RepeatedDesign:
             f"The outcome {spec.outcome!r} must be a column of numbers, but holds "
             f"{first_ids(rows[formula_variables(spec.outcome)[0]])}."
         )
+    rows, visit, in_order = _with_visits(rows, spec)
+    visits = in_order.levels
+    if COVARIANCES[spec.covariance].spatial:
+        rows, in_order = _with_named_visits(rows, spec, in_order)
     X, fixed = build_fixed_design(spec.fixed, rows)
-    visit, visits, visit_notes = _visits(rows, spec)
     subject, ids = pd.factorize(rows[spec.subject], sort=False)
     _check_one_row_per_visit(rows, spec, subject, visit, len(visits))
     group, groups, group_notes = _groups(rows, spec, subject, len(ids))
@@ -133,7 +137,8 @@ def build_repeated_design(data: pd.DataFrame, spec: MMRMSpec) -> RepeatedDesign:
         coordinate=_coordinate(rows, spec),
         weights=None if spec.weights is None else rows[spec.weights].to_numpy(dtype=float),
     )
-    notes = (*fixed.notes_on_columns(), *level_notes(fixed.fixed), *visit_notes, *group_notes)
+    notes = (*fixed.notes_on_columns(), *level_notes(fixed.fixed), *in_order.notes, *group_notes)
+    notes += _line_note(fixed, spec, len(visits))
     design = RepeatedDesign(
         arrays=arrays,
         rows=rows,
@@ -146,6 +151,7 @@ def build_repeated_design(data: pd.DataFrame, spec: MMRMSpec) -> RepeatedDesign:
         aliasing=fixed.aliasing,
         exclusions=exclusions,
         notes=tuple(dict.fromkeys(notes)),
+        has_order=in_order.is_known,
     )
     check_estimable(design, spec)
     return design
@@ -204,10 +210,17 @@ def _positive(rows: pd.DataFrame, spec: MMRMSpec) -> np.ndarray:
 # --- visits and groups ------------------------------------------------------------------------
 
 
-def _visits(
-    rows: pd.DataFrame, spec: MMRMSpec
-) -> tuple[np.ndarray, tuple[Any, ...], tuple[str, ...]]:
-    """Give each row the number of its visit; return these, the visits in order, and notes."""
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """Visits in order, whether that is their order in time, and what to say about it."""
+
+    levels: tuple[Any, ...]
+    is_known: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def _with_visits(rows: pd.DataFrame, spec: MMRMSpec) -> tuple[pd.DataFrame, np.ndarray, _Order]:
+    """Give each row the number of its visit, and let the mean have visits in the same order."""
     values = rows[spec.visit]
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         raise DesignError(
@@ -215,13 +228,113 @@ def _visits(
             "same for all; with sp_exp use `year` or `day`, the time since baseline."
         )
     codes, levels, unused = _numbered(values)
-    notes = _unused_note(spec.visit, unused)
-    is_text = not isinstance(values.dtype, pd.CategoricalDtype) and any(
-        isinstance(level, str) for level in levels
+    order = _in_time(values, levels, spec)
+    if order.levels != levels:
+        place = {level: i for i, level in enumerate(order.levels)}
+        codes = np.array([place[level] for level in levels], dtype=int)[codes]
+        made = pd.Categorical.from_codes(codes, categories=list(order.levels), ordered=True)
+        rows = rows.assign(**{spec.visit: made})
+    return rows, codes, replace(order, notes=_unused_note(spec.visit, unused) + order.notes)
+
+
+def _with_named_visits(
+    rows: pd.DataFrame, spec: MMRMSpec, order: _Order
+) -> tuple[pd.DataFrame, _Order]:
+    """Where time is a number, put text of the mean that names visits into order too."""
+    for name in formula_variables(spec.fixed):
+        values = rows[name]
+        if _is_given(values) or (values.groupby(rows[spec.subject]).nunique() < 2).all():
+            continue
+        _, levels, _ = _numbered(values)
+        found = _in_time(values, levels, replace(spec, visit=name, fallback=()))
+        if found.levels != levels:
+            made = pd.Categorical(values, categories=list(found.levels), ordered=True)
+            rows = rows.assign(**{name: made})
+            order = replace(order, notes=(*order.notes, *found.notes))
+    return rows, order
+
+
+def _is_given(values: pd.Series) -> bool:
+    """Say whether a column has an order of its own: that of its categories, or of numbers."""
+    return isinstance(values.dtype, pd.CategoricalDtype) or not any(
+        isinstance(value, str) for value in values.unique()
     )
-    if is_text and len(levels) > 1:
-        notes += _text_order(levels, spec)
-    return codes, levels, notes
+
+
+def _in_time(values: pd.Series, levels: tuple[Any, ...], spec: MMRMSpec) -> _Order:
+    """Order text by what it says of time; leave numbers and categories that were put in order.
+
+    Unordered categories in alphabetical order are what ``astype("category")`` makes of text, and
+    are put in order if they tell it.
+    """
+    labels = [str(level) for level in levels]
+    is_text = not _is_given(values)
+    is_alphabetical = (
+        isinstance(values.dtype, pd.CategoricalDtype)
+        and not values.cat.ordered
+        and all(isinstance(level, str) for level in levels)
+        and labels == sorted(labels)
+    )
+    if len(levels) < 2 or not (is_text or is_alphabetical):
+        return _Order(levels=levels)
+    found = order_in_time(labels)
+    if found is None:
+        return _untold(levels, spec) if is_text else _Order(levels=levels)
+    if list(found) == labels:
+        return _Order(levels=levels)
+    by_label = dict(zip(labels, levels, strict=True))
+    return _Order(
+        levels=tuple(by_label[label] for label in found),
+        notes=(
+            (
+                f"{spec.visit} is text, taken in the order that its labels tell: "
+                f"{_listed(found)}; for another one make it an ordered categorical"
+            ),
+        ),
+    )
+
+
+def _untold(levels: tuple[Any, ...], spec: MMRMSpec) -> _Order:
+    """Keep the alphabet where that does not matter; refuse where the model depends on order."""
+    shown = _listed([str(level) for level in levels])
+    by_order = [name for name in (spec.covariance, *spec.fallback) if name in _BY_ORDER]
+    if by_order:
+        raise DesignError(
+            f"Column {spec.visit!r} is text ({shown}) that does not tell the order of visits in "
+            f"time, and {by_order[0]} depends on the order of visits. Make it an ordered "
+            "categorical: pd.Categorical(values, categories=[...], ordered=True)."
+        )
+    return _Order(
+        levels=levels,
+        is_known=False,
+        notes=(
+            (
+                f"{spec.visit} is text that does not tell the order of visits ({shown}), so none "
+                "is taken as the last; make it an ordered categorical"
+            ),
+        ),
+    )
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Write the first few visits."""
+    return ", ".join(labels[:6]) + (", ..." if len(labels) > 6 else "")
+
+
+def _line_note(fixed: FixedDesign, spec: MMRMSpec, n_visits: int) -> tuple[str, ...]:
+    """Say that visits are numbers in the mean and occasions in the covariance."""
+    visit = spec.visit
+    is_number = visit in fixed.fixed.numbers and visit not in fixed.fixed.levels
+    if COVARIANCES[spec.covariance].spatial or not is_number or n_visits < 3:
+        return ()
+    is_bent = any(visit in f.variables for f in compile_rhs(spec.fixed).fragments.values())
+    shape = "curve" if is_bent else "straight line"
+    note = (
+        f"{visit} is a number: the mean is a {shape} over it, while the covariance takes its "
+        f"{n_visits} values as visits; for a mean of its own at each visit write C({visit}) in "
+        "the mean"
+    )
+    return (note,)
 
 
 def _numbered(values: pd.Series) -> tuple[np.ndarray, tuple[Any, ...], tuple[Any, ...]]:
@@ -244,24 +357,6 @@ def _unused_note(name: str, unused: Sequence[Any]) -> tuple[str, ...]:
     if not unused:
         return ()
     return (f"no row has {name} = {first_ids(unused, show=8)}, so that is no level of the model",)
-
-
-def _text_order(levels: Sequence[Any], spec: MMRMSpec) -> tuple[str, ...]:
-    """Say where the alphabet may not be the order in time; refuse where the model depends on it."""
-    found = [_NUMBER.search(str(level)) for level in levels]
-    numbers = [float(match[0]) for match in found if match]
-    is_numbered = len(numbers) == len(levels)
-    if is_numbered and all(a < b for a, b in itertools.pairwise(numbers)):
-        return ()
-    order = ", ".join(map(str, levels[:6])) + (", ..." if len(levels) > 6 else "")
-    by_order = [name for name in (spec.covariance, *spec.fallback) if name in _BY_ORDER]
-    if is_numbered and by_order:
-        raise DesignError(
-            f"Column {spec.visit!r} is text, whose alphabetical order ({order}) is not that of its "
-            f"numbers, and {by_order[0]} depends on the order of visits. Make it an ordered "
-            "categorical: pd.Categorical(values, categories=[...], ordered=True)."
-        )
-    return (f"{spec.visit} is text, taken in alphabetical order: {order}",)
 
 
 def _check_one_row_per_visit(

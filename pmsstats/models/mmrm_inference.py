@@ -82,8 +82,10 @@ def marginal_inference(
     ``Q_kl = X' V^-1 V_k V^-1 V_l V^-1 X``, ``R_kl = X' V^-1 V_kl V^-1 X``. As in SAS (found by
     comparison with its printed results), W is twice the inverse of the *observed* second
     derivatives of ``-2 log L``, and the derivatives are in variances, covariances and
-    correlations themselves. ``kenward-roger`` is SAS's ``DDFM=KR``; ``kenward-roger-linear``
-    leaves R out, as ``DDFM=KR(LINEAR)`` and the R package pbkrtest do. Both are the same where
+    correlations themselves; R's pbkrtest, and with it
+    :func:`~pmsstats.models.mixed_inference.mixed_inference`, takes the expected ones. So
+    ``kenward-roger`` is SAS's ``DDFM=KR``; ``kenward-roger-linear``
+    leaves R out, as ``DDFM=KR(LINEAR)`` does. Both are the same where
     the covariance is linear in its parameters: us, toep, cs. ``satterthwaite`` [2]_ takes the
     same W (``DDFM=SATTERTHWAITE``).
 

@@ -16,7 +16,7 @@ from pmsstats.models.marginal_means import estimate_means
 from pmsstats.models.mmrm_covariance import COVARIANCES
 from pmsstats.models.mmrm_directions import covariances_at
 from pmsstats.models.mmrm_patterns import find_patterns
-from pmsstats.models.mmrm_words import default_arm, describe_last_visit
+from pmsstats.models.mmrm_words import default_arm, default_visit, describe_last_visit
 from pmsstats.plots.forest import plot_forest
 from pmsstats.results import to_plain
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["MMRMResult"]
 
 _MOST_COORDINATES = 60
+_MOST_NUMBERED_VISITS = 12
+_TIMES_DRAWN = 5
 _DF_WORDS = {
     "kenward-roger": "Kenward-Roger df",
     "kenward-roger-linear": "Kenward-Roger df (linear)",
@@ -77,19 +79,22 @@ class MMRMResult(FixedEffectsResult):
     covariance_parameters : pandas.DataFrame
         ``group term estimate std_error``, as SAS parametrises them: variances, covariances and
         correlations; with covariances by group one set per group.
+    boundary : str, optional
+        What it means that a covariance parameter lies on its boundary, where one does.
     """
 
     spec: MMRMSpec
     design: RepeatedDesign
     structure: str
     covariance_parameters: pd.DataFrame
+    boundary: str | None = None
 
     # --- words ----------------------------------------------------------------------------
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what a reader should know: columns and levels that were dropped."""
-        return self.design.notes
+        """Return what a reader should know: what was dropped, order of visits, boundaries."""
+        return (*self.design.notes, *([self.boundary] if self.boundary else []))
 
     def headline(self) -> str:
         """Say how the arms differ at the last visit, in whom, and how that was found."""
@@ -245,21 +250,45 @@ class MMRMResult(FixedEffectsResult):
         Raises
         ------
         DesignError
-            If `by` is not said and the mean depends on no factor, or a column is unknown.
+            If `by` is not said and the mean has neither an arm nor visits to tell apart, or a
+            column is unknown.
         """
         names = by if by is not None else self._default_by()
         if not names:
             raise DesignError(
-                f"The mean of this model depends on no factor ({self.spec.fixed}), so name columns "
-                "to take means at: by='age_years', at={'age_years': [40, 60]}."
+                f"Name the columns to take means by: by=... {self._columns(names=())}"
             )
         return estimate_means(self, names, at=at, weights=weights)
 
     def _default_by(self) -> tuple[str, ...]:
-        """Return arm and visit, as far as the mean depends on them."""
-        arm, visit = default_arm(self), self.spec.visit
-        named = [arm, visit if visit in self.design.fixed.levels else None]
-        return tuple(name for name in named if name is not None)
+        """Return arm and visit, as far as the mean depends on them and tells them apart."""
+        visit = default_visit(self)
+        told = visit if visit is not None and self._is_told(visit) else None
+        return tuple(name for name in (default_arm(self), told) if name is not None)
+
+    def _is_told(self, visit: str) -> bool:
+        """Say whether visits are few enough to have a mean each."""
+        if visit in self.design.fixed.levels:
+            return True
+        is_spatial = COVARIANCES[self.structure].spatial
+        return not is_spatial and len(self.design.visits) <= _MOST_NUMBERED_VISITS
+
+    def _columns(self, names: Sequence[str]) -> str:
+        """Say which columns the mean depends on, as the tail of a message."""
+        fixed = self.design.fixed
+        factors = [name for name in fixed.levels if name not in names]
+        numbers = [name for name in fixed.variables if name not in fixed.levels]
+        words = [f"factors: {', '.join(factors)}"] if factors else []
+        words += [f"numbers: {', '.join(numbers)}"] if numbers else []
+        advice = (
+            f" A number that stands for groups is written C({numbers[0]}) in the formula; of any "
+            f"other name values: by={numbers[0]!r}, at={{{numbers[0]!r}: [...]}}."
+            if numbers
+            else ""
+        )
+        if not words:
+            return f"But the mean of this model ({self.spec.fixed}) depends on no column."
+        return f"The mean of this model depends on {'; '.join(words)}.{advice}"
 
     def differences(
         self,
@@ -281,8 +310,8 @@ class MMRMResult(FixedEffectsResult):
             Group that the others are compared with; by default the first.
         method : {"reference", "pairwise", "consecutive"}, default "reference"
             Which groups are compared.
-        adjust : {"bonferroni", "holm", "sidak"}, optional
-            Adjust for several comparisons at the same visit.
+        adjust : {"bonferroni", "holm", "sidak", "tukey"}, optional
+            Adjust for several comparisons at the same visit; ``"tukey"`` for all pairs only.
         at : mapping, optional
             Values at which covariates are held instead of at their mean.
         weights : {"equal", "proportional"}, default "equal"
@@ -300,14 +329,14 @@ class MMRMResult(FixedEffectsResult):
             If there is no such factor.
         """
         of = of or default_arm(self)
+        visit = default_visit(self)
         if of is None:
-            factors = ", ".join(self.design.fixed.levels) or "none"
+            times = [visit] if visit is not None else []
             raise DesignError(
-                f"Name the factor whose groups to compare: of=... The model has {factors}."
+                f"Name the column whose groups to compare: of=... {self._columns(names=times)}"
             )
-        visit = self.spec.visit
-        with_visit = visit in self.design.fixed.levels and visit != of
-        means = self.means((of, visit) if with_visit else of, at=at, weights=weights)
+        with_visit = visit is not None and visit != of and self._is_told(visit)
+        means = self.means((of, visit) if with_visit else of, at=at, weights=weights)  # type: ignore[arg-type]
         return means.differences(of, reference=reference, method=method, adjust=adjust)
 
     # --- residuals ------------------------------------------------------------------------
@@ -356,15 +385,33 @@ class MMRMResult(FixedEffectsResult):
     # --- figure and export ----------------------------------------------------------------
 
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
-        """Draw least-squares means over visits per arm; ``by=`` chooses other columns."""
-        by = kws.pop("by", None) or self._default_by()
+        """Draw least-squares means over visits per arm; ``by=`` chooses other columns.
+
+        Over a time that is a number, the mean is drawn at five times from the first to the last.
+        Where the mean depends on neither arm nor visit, the coefficients but the intercept.
+        """
+        by = kws.pop("by", None)
+        visit = default_visit(self)
+        if by is None and visit is not None and not self._is_told(visit):
+            return self._plot_over_time(visit, ax, kws)
+        by = by or self._default_by()
         if by:
-            visit = self.spec.visit
             over_visits = {"x": visit} if visit in by else {}
             return self.means(by).plot(ax=ax, **{**over_visits, **kws})
         frame = self.coefficients.rename(columns={"term": "label"})
+        slopes = frame[frame["label"] != "Intercept"]
         options = {"x_label": f"Effect on {self.label}", "origin": self.origin, **kws}
-        return plot_forest(frame, ax=ax, **options)
+        if len(slopes):
+            return plot_forest(slopes, ax=ax, **{"reference": 0.0, **options})
+        return plot_forest(frame, ax=ax, **{**options, "x_label": f"Mean {self.label}"})
+
+    def _plot_over_time(self, visit: str, ax: Axes | None, kws: Mapping[str, Any]) -> Axes:
+        """Draw the mean of each arm at a few times between the first and the last."""
+        times = self.data[visit].to_numpy(dtype=float)
+        grid = np.linspace(times.min(), times.max(), _TIMES_DRAWN).round(6).tolist()
+        arm = default_arm(self)
+        means = self.means((arm, visit) if arm else visit, at={visit: grid})
+        return means.plot(ax=ax, **{"x": visit, "show_n": False, "joined": True, **kws})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -385,6 +432,7 @@ class MMRMResult(FixedEffectsResult):
             "visit_covariances": self._covariances_to_plain(),
             "aic": to_plain(self.aic),
             "bic": to_plain(self.bic),
+            "boundary": self.boundary,
             "notes": list(self.notes),
             "origin": self.origin,
             "exclusions": to_plain(self.exclusions),

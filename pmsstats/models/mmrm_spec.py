@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -38,7 +39,9 @@ class MMRMSpec:
         ``cs`` compound symmetry, ``ad`` ante-dependence, each with one variance; ``toeph ar1h csh
         adh`` with a variance per visit; ``sp_exp`` decays exponentially with time between visits.
     visit : str, default "visit"
-        Column of visits; for ``sp_exp`` a number, on which time is measured.
+        Column of visits; for ``sp_exp`` a number, on which time is measured. Their order is that
+        of an ordered categorical, of numbers, or of text that tells it (``Baseline``, ``Month
+        6``, ``Month 12``; see :func:`pmsstats.models.visit_order.order_in_time`).
     subject : str, default "subject_id"
         Column that tells subjects apart.
     group : str, optional
@@ -229,13 +232,42 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
 
 
+_OTHER_SPELLINGS = {
+    "covariance": {
+        **dict.fromkeys(("un", "unr", "unstructured", "symm", "corsymm"), "us"),
+        **dict.fromkeys(("ar(1)", "ar", "autoregressive", "corar1"), "ar1"),
+        **dict.fromkeys(("arh(1)", "arh1", "arh", "ar(1)h"), "ar1h"),
+        **dict.fromkeys(("exchangeable", "compoundsymmetry", "compound", "corcompsymm"), "cs"),
+        **dict.fromkeys(("toeplitz",), "toep"),
+        **dict.fromkeys(("ante(1)", "ante1"), "adh"),
+        **dict.fromkeys(("sp(exp)", "spexp", "exp", "corexp"), "sp_exp"),
+    },
+    "df_method": {
+        **dict.fromkeys(("kr", "kenwardroger", "kenward", "ddfm=kr"), "kenward-roger"),
+        **dict.fromkeys(("kr(linear)", "krlinear", "kenwardrogerlinear"), "kenward-roger-linear"),
+        **dict.fromkeys(("satt", "satterth", "sat"), "satterthwaite"),
+        **dict.fromkeys(("bw", "betwithin", "betweenwithin"), "between-within"),
+        **dict.fromkeys(("res", "resid"), "residual"),
+        **dict.fromkeys(("none", "asymptotic", "z", "inf", "wald"), "normal"),
+    },
+}
+"""What SAS, R's mmrm and nlme, and habit call what is called otherwise here."""
+
+
 def _check_choice(name: str, value: object, options: Sequence[str]) -> None:
     """Refuse a value that is none of the options."""
     if value not in options:
         raise DesignError(
             f"`{name}` must be one of {', '.join(options)}, got {value!r}."
-            f"{nearest(str(value), options)}"
+            f"{_hint(name, str(value), options)}"
         )
+
+
+def _hint(name: str, value: str, options: Sequence[str]) -> str:
+    """Say what a value is called here, as the tail of a message."""
+    known = _OTHER_SPELLINGS.get("covariance" if name == "fallback" else name, {})
+    found = known.get(re.sub(r"[\s_-]", "", value.casefold()))
+    return f" Did you mean {found!r}?" if found else nearest(value, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +322,7 @@ def find_covariance_term(formula: str) -> CovarianceTerm:
             f"A model for repeated measures needs one covariance term such as "
             f"us(visit | subject_id), found {len(found)} in {formula[:80]!r}. Covariances are "
             f"{', '.join(COVARIANCES)}, written without a blank before the bracket."
+            f"{'' if found else _hint_of_term(formula, tokens)}"
         )
     position = found[0]
     before, after = tokens[:position], tokens[position + 1 :]
@@ -310,6 +343,14 @@ def find_covariance_term(formula: str) -> CovarianceTerm:
         subject=subject,
         rest=join_tokens([*before, *after]),
     )
+
+
+def _hint_of_term(formula: str, tokens: Sequence[Token]) -> str:
+    """Say what a covariance is called here, where a formula has one by another name."""
+    named = [t.shown.partition("(")[0] for t in tokens if t.kind == "fragment" and "|" in t.shown]
+    named += re.findall(r"([\w.]+\(\w+\))\s*\([^()]*\|", formula)  # ar(1)(visit | subject_id)
+    hints = [_hint("covariance", name, tuple(COVARIANCES)) for name in named]
+    return next((hint for hint in hints if hint), "")
 
 
 def _structure(token: Token) -> str | None:

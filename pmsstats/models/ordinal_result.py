@@ -176,6 +176,10 @@ class OrdinalResult(PopulationResult):
         -------
         pandas.DataFrame
             See :func:`pmsstats.models.proportional_odds.check_proportional_odds`.
+
+        Notes
+        -----
+        R: ``brant::brant(polr_model)``, which takes rows as independent.
         """
         from pmsstats.models.proportional_odds import check_proportional_odds
 

@@ -29,6 +29,7 @@ __all__ = [
     "check_enough",
     "check_population_spec",
     "clustered_covariance",
+    "log_times",
     "orthogonal_columns",
     "outcome_and_mean",
     "sandwich_notes",
@@ -272,6 +273,33 @@ def check_enough(design: PopulationDesign, n_parameters: int, *, stage: str) -> 
             f"{design.n_obs} rows cannot determine the {n_parameters} parameters of the {stage}. "
             "Use fewer terms, or more rows."
         )
+
+
+def log_times(column: pd.Series) -> np.ndarray:
+    """Return the log of the time observed.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        The exposure of each row.
+
+    Returns
+    -------
+    ndarray, shape (n_obs,)
+        Its natural logarithm.
+
+    Raises
+    ------
+    DesignError
+        If a time is not above zero.
+    """
+    times = column.to_numpy(dtype=float)
+    if (times <= 0).any():
+        raise DesignError(
+            f"`exposure` must be above 0, but {column.name!r} is not in "
+            f"{int((times <= 0).sum())} row(s). Leave those rows out: they say nothing of a rate."
+        )
+    return np.log(times)
 
 
 def clustered_covariance(

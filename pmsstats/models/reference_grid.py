@@ -228,6 +228,7 @@ def is_level(values: pd.Series, level: Any) -> np.ndarray:
         One entry per row.
     """
     if isinstance(level, float):
-        return np.isclose(values.to_numpy(dtype=float), level)
+        numbers = pd.to_numeric(values.astype(object), errors="coerce")  # text is no number
+        return np.isclose(numbers.to_numpy(dtype=float), level)
     matches: np.ndarray = (values.astype(object) == level).to_numpy(dtype=bool)
     return matches if matches.any() else (values.astype(str) == str(level)).to_numpy(dtype=bool)

@@ -21,6 +21,7 @@ import pandas as pd
 from pmsstats.errors import DesignError, nearest
 from pmsstats.models.inference import quantile
 from pmsstats.models.margins import slope_weights
+from pmsstats.models.slope_groups import reference_notes, time_column
 from pmsstats.plots.forest import plot_forest
 from pmsstats.results import Exclusion, FitLog, Result, format_interval, format_number, to_plain
 
@@ -277,6 +278,8 @@ class SlowingResult(Result):
         Where the data come from.
     exclusions : tuple of Exclusion
         What the model left out.
+    notes : tuple of str
+        Those of the model, and one where the reference group is merely the first in the alphabet.
     """
 
     spec: LMMSpec
@@ -291,6 +294,7 @@ class SlowingResult(Result):
     fit_log: FitLog
     origin: Literal["real", "synthetic"] = "real"
     exclusions: tuple[Exclusion, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def headline(self) -> str:
         """Say by how much change is slower, and what the data leave open."""
@@ -299,7 +303,10 @@ class SlowingResult(Result):
         log = "" if self.fit_log.converged else "; the fit did NOT converge"
         made = "synthetic " if self.origin == "synthetic" else ""
         whom = f"{self.n_subjects} {made}subjects"
-        return f"Change of {self.label}, compared with {self.reference}: {told} ({whom}{log})."
+        notes = "".join(f"; {note}" for note in self.notes)
+        return (
+            f"Change of {self.label}, compared with {self.reference}: {told} ({whom}{log}{notes})."
+        )
 
     def _tell(self, group: str, found: FiellerSet) -> str:
         """Say it for one group."""
@@ -309,8 +316,9 @@ class SlowingResult(Result):
         if found.shape != "bounded":
             size = format_number(found.estimate, 3)
             return (
-                f"slowing in {group} is estimated as {size} %, but the slope of {self.reference} "
-                f"is not clearly away from zero ({level} by Fieller {found.words()})"
+                f"slowing in {group} cannot be told in percent, because the change of "
+                f"{self.reference} is not clearly different from zero (estimate {size} %; {level} "
+                f"by Fieller {found.words()})"
             )
         size, _, limits = format_interval(
             found.estimate, found.conf_low, found.conf_high
@@ -345,24 +353,33 @@ class SlowingResult(Result):
             "label": self.label,
             "origin": self.origin,
             "exclusions": to_plain(self.exclusions),
+            "notes": list(self.notes),
         }
 
 
 def estimate_slowing(
-    fit: LMMResult, *, by: str, time: str = "year", over: tuple[float, float] | None = None
+    fit: LMMResult,
+    *,
+    by: str,
+    time: str | None = None,
+    over: tuple[float, float] | None = None,
+    reference: Any = None,
 ) -> SlowingResult:
-    """Estimate by how many percent a change is slower in each group than in the first.
+    """Estimate by how many percent a change is slower in each group than in a reference group.
 
     Parameters
     ----------
     fit : LMMResult
         A fitted model in which the groups' slopes may differ.
     by : str
-        Group column; its first level is the reference.
-    time : str, default "year"
-        Time column.
+        Group column.
+    time : str, optional
+        Time column; by default ``year``, or else that of
+        :func:`~pmsstats.models.slope_groups.time_column`.
     over : tuple of float, optional
         Two times: compare the average slopes between them.
+    reference : str, optional
+        Group that the others are compared with; by default the first level of `by`.
 
     Returns
     -------
@@ -381,7 +398,8 @@ def estimate_slowing(
     :func:`~pmsstats.models.margins.estimate_slopes` gives. ``p_value`` is that of equal slopes:
     the same question as whether slowing is zero. A slowing above 100 % is a change of direction.
     """
-    labels, weights = slope_weights(fit, by=by, time=time, over=over)
+    time = time_column(fit, time)
+    labels, weights = slope_weights(fit, by=by, time=time, over=over, reference=reference)
     if len(labels) < 2 or np.allclose(weights, weights[0], equal_nan=True):
         raise DesignError(
             f"The model {fit.spec.formula()} gives all groups of {by!r} one slope over {time!r}, "
@@ -402,6 +420,7 @@ def estimate_slowing(
         fit_log=fit.fit_log,
         origin=fit.origin,
         exclusions=fit.exclusions,
+        notes=(*fit.notes, *reference_notes(fit, by, labels, reference)),
     )
 
 

@@ -49,7 +49,7 @@ class SlopesResult(Result):
         baseline percent_estimate percent_std_error percent_conf_low percent_conf_high
         n_subjects``.
     difference_frame : pandas.DataFrame
-        One row per group but the first, without ``baseline`` and ``n_subjects``.
+        One row per group but the reference, without ``baseline`` and ``n_subjects``.
     label, unit : str
         Of the outcome.
     n_subjects : int
@@ -62,6 +62,8 @@ class SlopesResult(Result):
         Where the data come from.
     exclusions : tuple of Exclusion
         What the model left out.
+    notes : tuple of str
+        Those of the model, and one where the reference group is merely the first in the alphabet.
     """
 
     spec: LMMSpec
@@ -78,6 +80,7 @@ class SlopesResult(Result):
     fit_log: FitLog
     origin: Literal["real", "synthetic"] = "real"
     exclusions: tuple[Exclusion, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def headline(self) -> str:
         """Say how the outcome changes in each group, and how the groups differ."""
@@ -122,6 +125,7 @@ class SlopesResult(Result):
             parts.append(f"average slope from {self.time} {self.over[0]:g} to {self.over[1]:g}")
         if self.origin == "synthetic" and self.by is not None:
             parts.append("synthetic data")
+        parts += self.notes
         return f" ({'; '.join(parts)})" if parts else ""
 
     def table(self) -> pd.DataFrame:
@@ -129,7 +133,7 @@ class SlopesResult(Result):
         return self.slopes.copy()
 
     def differences(self) -> pd.DataFrame:
-        """Return each group's slope minus that of the first group.
+        """Return each group's slope minus that of the reference group.
 
         Returns
         -------
@@ -151,7 +155,7 @@ class SlopesResult(Result):
                     name: self.slopes[f"{prefix}{name}"]
                     for name in ("estimate", "conf_low", "conf_high")
                 },
-                "n": self.slopes["n_subjects"],
+                "n": [f"n = {n}" for n in self.slopes["n_subjects"]],
             }
         )
         per = time_words(self.time)
@@ -178,6 +182,7 @@ class SlopesResult(Result):
             "n_subjects": self.n_subjects,
             "origin": self.origin,
             "exclusions": to_plain(self.exclusions),
+            "notes": list(self.notes),
         }
 
 

@@ -55,7 +55,10 @@ def natural_spline(  # noqa: PLR0917 - R's arguments may stand without their nam
 
     Notes
     -----
-    The same columns as R's ``splines::ns(x, df, knots, intercept, Boundary.knots)`` [1]_.
+    The same columns as R's ``splines::ns(x, df, knots, intercept, Boundary.knots)`` [1]_ of the
+    same values. A model places knots by the rows that it analyses; R's ``lmer`` does so by all
+    rows, before those with missing values go, so that its columns (and a fit with few knots)
+    differ where rows are left out. Give `knots` and both bounds to have the same.
     """
     state = {} if _state is None else _state
     values = np.asarray(x, dtype=float)

@@ -78,6 +78,8 @@ def fit_cox(
 
     Notes
     -----
+    R: ``survival::coxph(Surv(...) ~ ..., ties = "efron")``; SAS: ``PROC PHREG``.
+
     The hazard of a row in stratum s is ``h_s(t) exp(x' beta)``; beta maximises Efron's partial
     likelihood [1]_. Covariates are standardised for the engine (lifelines) and the estimates
     turned back. The engine stops about 1e-3 standard errors short of the maximum; Newton steps on
@@ -291,6 +293,8 @@ def fit_km(
 
     Notes
     -----
+    R: ``survival::survfit(Surv(...) ~ group)``, ``survdiff``; SAS: ``PROC LIFETEST``.
+
     The curve is the probability of no event up to and including a time, were nobody censored; it
     assumes that those censored would have fared as those still followed. Intervals are pointwise,
     by Greenwood's variance of log(-log S) [1]_. Subjects without follow-up (duration 0) are left

@@ -11,6 +11,7 @@ import pandas as pd
 from pmsstats.errors import DesignError
 from pmsstats.models.margins import DAYS_PER_YEAR, estimate_slopes, mean_curves
 from pmsstats.models.reference_grid import group_levels, is_level
+from pmsstats.models.slope_groups import level_text
 from pmsstats.models.slopes_result import describe_slope, time_words
 from pmsstats.models.wilkinson import compile_rhs
 
@@ -92,7 +93,7 @@ def trajectory_frames(
     if by is None:
         fitted = fitted.drop(columns="group")
     else:
-        groups = [str(level) for level in group_levels(fit, by)]
+        groups = [level_text(level) for level in group_levels(fit, by)]
         data["group"] = pd.Categorical(_shown(rows[by], fit, by), categories=groups, ordered=True)
         fitted["group"] = pd.Categorical(fitted["group"], categories=groups, ordered=True)
     return TrajectoryFrames(
@@ -107,7 +108,7 @@ def _shown(values: pd.Series, fit: LMMResult, by: str) -> pd.Series:
     """Write each row's group as its level is written."""
     shown = pd.Series("", index=values.index, dtype=object)
     for level in group_levels(fit, by):
-        shown[is_level(values, level)] = str(level)
+        shown[is_level(values, level)] = level_text(level)
     return shown
 
 

@@ -80,7 +80,8 @@ def compare_variances(
         The larger model.
     reduced : LMMResult, optional
         The smaller one, on the same rows and by the same method; by default the one without any
-        random effect.
+        random effect. It must be given where there are several grouping factors, and then lack one
+        random effect, such as ``(1 | site_id)``.
     n_draws : int, default 20000
         Draws from which the null distribution is found, where it has no closed form.
     seed : int, SeedSequence or Generator, optional
@@ -110,7 +111,8 @@ def compare_variances(
     its length integrated. Under ML the larger model may also have more fixed effects; each adds a
     degree of freedom.
 
-    The mixtures hold for many independent subjects. With few, the p value tends to be too large:
+    The mixtures hold for many independent subjects, or for many sites where the variance between
+    sites is tested. With few, the p value tends to be too large:
     :func:`~pmsstats.models.lmm_bootstrap.bootstrap_variance_test` does without them. Where a
     variance of the smaller model is zero too, none of them holds, and the result says so. R:
     ``lmerTest::ranova(model)`` gives the statistic with the naive p value, ``RLRsim`` simulates;
@@ -136,6 +138,11 @@ def compare_variances(
         )
     if sum(map(len, added.cones)) <= 1:
         null = mixture_of(n_free, n_free + n_in_cones) if added.cones else mixture_of(n_free)
+    elif full.design.arrays.others:
+        raise DesignError(
+            f"{full.spec.formula()} has several grouping factors; then one random effect can be "
+            "tested at a time. Give as `reduced` a model that lacks one of them."
+        )
     elif seed is None:
         raise DesignError(
             "Several variances at once have no tabulated null distribution: it is simulated. Give "
@@ -231,10 +238,9 @@ def _without_random(full: LMMResult) -> float:
 
 def _check_comparable(full: LMMResult, reduced: LMMResult | None) -> int:
     """Refuse models of different data; return how many fixed effects the larger one has more."""
-    mixed_state(full)  # refuses several grouping factors
     if reduced is None:
+        mixed_state(full)  # refuses several grouping factors
         return 0
-    mixed_state(reduced)
     if full.spec.method != reduced.spec.method:
         raise DesignError(
             f"Both models must be fitted by one method, got {full.spec.method} and "
@@ -245,7 +251,7 @@ def _check_comparable(full: LMMResult, reduced: LMMResult | None) -> int:
     if (
         one.n_obs != two.n_obs
         or not np.allclose(one.y, two.y, rtol=_SAME, atol=0)
-        or not np.array_equal(one.subject, two.subject)
+        or (full.group == reduced.group and not np.array_equal(one.subject, two.subject))
         or not np.allclose(*weights, rtol=_SAME)
     ):
         raise DesignError(
@@ -295,44 +301,93 @@ def added_variances(full: LMMResult, reduced: LMMResult | None) -> AddedVariance
     DesignError
         If the random part of the smaller model is not nested in that of the larger one.
     """
-    arrays = full.design.arrays
-    names = full.design.random_names
-    old = () if reduced is None else _shared_effects(full, reduced)
-    known = np.zeros((len(names),) * 2, dtype=bool)
-    if reduced is not None:
-        known[np.ix_(old, old)] = reduced.design.arrays.mask()
-    mask = arrays.mask()
-    if (known & ~mask).any():
-        i, j = np.argwhere(known & ~mask)[0]
+    smaller = [] if reduced is None else _factors(reduced)
+    parts, start = [], 0
+    for factor in _factors(full):
+        same = [other for other in smaller if np.array_equal(other.codes, factor.codes)]
+        smaller = [other for other in smaller if other not in same]
+        parts.append(_added(factor, same[0] if same else None, start, full.spec.formula()))
+        start += factor.Z.shape[1]
+    if smaller:
         raise DesignError(
-            f"Only the smaller model lets {names[i]!r} and {names[j]!r} be correlated, so it is "
-            f"not nested in {full.spec.formula()}."
+            f"Only the smaller model has random effects of {smaller[0].name}, so it is not nested "
+            f"in {full.spec.formula()}."
         )
-    cones = tuple(tuple(c for c in block if c not in old) for block in arrays.blocks)
-    pairs = [pair for block in arrays.blocks for pair in _pairs(block)]
-    touched = [(i, j) for i, j in pairs if i in old or j in old]
     return AddedVariances(
-        old=tuple(old),
-        cones=tuple(cone for cone in cones if cone),
-        nuisance=tuple((i, j) for i, j in touched if known[i, j]),
-        free=tuple((i, j) for i, j in touched if not known[i, j]),
+        old=tuple(itertools.chain.from_iterable(part.old for part in parts)),
+        cones=tuple(itertools.chain.from_iterable(part.cones for part in parts)),
+        nuisance=tuple(itertools.chain.from_iterable(part.nuisance for part in parts)),
+        free=tuple(itertools.chain.from_iterable(part.free for part in parts)),
     )
 
 
-def _shared_effects(full: LMMResult, reduced: LMMResult) -> tuple[int, ...]:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Factor:
+    """The random effects of one grouping factor."""
+
+    name: str
+    codes: np.ndarray
+    Z: np.ndarray
+    blocks: tuple[tuple[int, ...], ...]
+    effects: tuple[str, ...]
+
+
+def _factors(fit: LMMResult) -> list[_Factor]:
+    """List the grouping factors of a model, the main one first."""
+    arrays, words = fit.design.arrays, fit.design.groupings
+    codes = [arrays.subject, *(other.codes for other in arrays.others)]
+    matrices = [arrays.Z, *(other.Z for other in arrays.others)]
+    return [
+        _Factor(name=w.group, codes=c, Z=Z, blocks=w.blocks, effects=w.random_names)
+        for w, c, Z in zip(words, codes, matrices, strict=True)
+    ]
+
+
+def _added(full: _Factor, reduced: _Factor | None, start: int, formula: str) -> AddedVariances:
+    """List what one grouping factor adds; `start` is the position of its first effect."""
+    q = full.Z.shape[1]
+    old = () if reduced is None else _shared_effects(full, reduced, formula)
+    known, mask = np.zeros((q, q), dtype=bool), _free(full)
+    if reduced is not None:
+        known[np.ix_(old, old)] = _free(reduced)
+    if (known & ~mask).any():
+        i, j = np.argwhere(known & ~mask)[0]
+        raise DesignError(
+            f"Only the smaller model lets {full.effects[i]!r} and {full.effects[j]!r} be "
+            f"correlated, so it is not nested in {formula}."
+        )
+    cones = tuple(tuple(c + start for c in block if c not in old) for block in full.blocks)
+    pairs = [pair for block in full.blocks for pair in _pairs(block)]
+    touched = [(i, j) for i, j in pairs if i in old or j in old]
+    return AddedVariances(
+        old=tuple(k + start for k in old),
+        cones=tuple(cone for cone in cones if cone),
+        nuisance=tuple((i + start, j + start) for i, j in touched if known[i, j]),
+        free=tuple((i + start, j + start) for i, j in touched if not known[i, j]),
+    )
+
+
+def _free(factor: _Factor) -> np.ndarray:
+    """Say which entries of the covariance of a factor's effects are free."""
+    free = np.zeros((factor.Z.shape[1],) * 2, dtype=bool)
+    for block in factor.blocks:
+        free[np.ix_(block, block)] = True
+    return free
+
+
+def _shared_effects(full: _Factor, reduced: _Factor, formula: str) -> tuple[int, ...]:
     """Return where the larger model has the random effects of the smaller one."""
-    one, two = full.design.arrays.Z, reduced.design.arrays.Z
     found: list[int] = []
-    for name, column in zip(reduced.design.random_names, two.T, strict=True):
+    for name, column in zip(reduced.effects, reduced.Z.T, strict=True):
         same = [
             k
-            for k, (other, mine) in enumerate(zip(full.design.random_names, one.T, strict=True))
+            for k, (other, mine) in enumerate(zip(full.effects, full.Z.T, strict=True))
             if other == name and np.allclose(mine, column, rtol=_SAME, atol=0)
         ]
         if not same:
             raise DesignError(
-                f"The random effect {name!r} of the smaller model is not in "
-                f"{full.spec.formula()}, so the two are not nested."
+                f"The random effect {name!r} of the smaller model is not in {formula}, so the two "
+                "are not nested."
             )
         found.append(same[0])
     return tuple(found)

@@ -229,3 +229,9 @@ def test_confounded_data_are_refused(data):
 def test_result_keeps_the_contract(result):
     assert_result_contract(result)
     assert "3 features harmonised across 3 scanners in 120 subjects (600 scans)" in repr(result)
+
+
+@pytest.mark.parametrize(("features", "tuple_of"), [(["feature1"], "feature1"), ("a", "a")])
+def test_features_that_are_no_tuple_are_refused_with_one(features, tuple_of):
+    with pytest.raises(DesignError, match=rf"Write features=\('{tuple_of}',\)"):
+        spec(features=features)

@@ -424,9 +424,24 @@ def test_formulas_that_would_grow_without_bounds_are_refused_at_once(formula):
     assert time.perf_counter() - start < PATIENCE
 
 
+HINTS = {
+    "factor(arm)": r"for a factor write C\(column\)",
+    "as.factor(arm)": r"for a factor write C\(column\)",
+    "I(year^2)": r"a power is written \*\*: year\*\*2",
+    "offset(log(years))": "given as `exposure=`",
+    "ln(snfl_pg_ml)": r"the natural logarithm is log\(\)",
+}
+
+
+@pytest.mark.parametrize("written", HINTS)
+def test_words_of_other_programs_get_a_hint(written):
+    with pytest.raises(FormulaError, match=HINTS[written]):
+        parse_formula(f"y ~ {written}")
+
+
 def test_design_of_thousands_of_columns_is_refused_before_it_is_made():
     n = 3000
-    data = pd.DataFrame({"a": [f"{i}.5" for i in range(n)], "b": np.arange(n) % 50})
+    data = pd.DataFrame({"a": [f"{i} mg" for i in range(n)], "b": np.arange(n) % 50})
     with pytest.raises(DesignError, match=r"'a' has 3000 levels: is it a number stored as text"):
         design_matrices("a:C(b)", data)
 

@@ -12,14 +12,23 @@ from reference_cases import load_case
 from scipy import stats
 
 from pmsstats.errors import DesignError
-from pmsstats.models.lmm import fit_lmm
+from pmsstats.models.lmm import LMMResult, fit_lmm
 from pmsstats.models.marginal_means import estimate_means
 from pmsstats.models.means_result import MeansResult
 from pmsstats.models.mmrm import MMRMResult, MMRMSpec, fit_mmrm
-from pmsstats.models.multiplicity import ADJUSTMENTS, adjust_p_values, simultaneous_level
+from pmsstats.models.multiplicity import (
+    ADJUSTMENTS,
+    adjust_p_values,
+    simultaneous_level,
+    tukey_half_widths,
+    tukey_p_values,
+)
+from pmsstats.models.reference_grid import is_level
 
 ROUNDING = 1e-9  # relative: the same numbers by other arithmetic
 UNDERFLOW = 1e-12  # absolute: where 1 - (1 - p)^m of other programs loses its digits
+STUDENTIZED = 5e-11  # absolute: what R's ptukey promises (eps = 1e-10 of its quadrature)
+QUADRATURE = 1e-6  # relative: the studentized range by sums over a grid
 FORMULA = "FEV1 ~ RACE + SEX + FEV1_BL + ARMCD * AVISIT + us(AVISIT | USUBJID)"
 CELLS = ("ARMCD", "AVISIT")
 
@@ -89,20 +98,36 @@ def test_adjusted_pairwise_differences_are_those_of_emmeans(adjust, quantity):
     compare(found, f"us_race_{adjust}.{quantity}", atol=UNDERFLOW)
 
 
+@pytest.mark.parametrize("quantity", COLUMNS)
+@pytest.mark.parametrize("model", ["us", "lmm"])
+def test_tukeys_comparisons_are_those_of_emmeans(model, quantity):
+    fit = {"us": fitted, "lmm": fitted_lmm}[model]()
+    table = estimate_means(fit, "RACE").differences(method="pairwise", adjust="tukey")
+    adjusted = {name: f"{name}_adjusted" for name in ("p_value", "conf_low", "conf_high")}
+    column = COLUMNS[quantity]
+    found = table.set_index("term")[adjusted.get(column, column)]
+    compare(found, f"{model}_race_tukey.{quantity}", atol=STUDENTIZED)
+
+
+@cache
+def fitted_lmm() -> LMMResult:
+    data = load_case("mmrm_fev").input
+    return fit_lmm(data, "FEV1 ~ ARMCD * VISITN + RACE + SEX + (1 | USUBJID)")
+
+
 @cache
 def lmm() -> MeansResult:
-    data = load_case("mmrm_fev").input
-    formula = "FEV1 ~ ARMCD * VISITN + RACE + SEX + (1 | USUBJID)"
-    return estimate_means(fit_lmm(data, formula), "ARMCD", at={"VISITN": 2.5})
+    return estimate_means(fitted_lmm(), "ARMCD", at={"VISITN": 2.5})
 
 
 def test_means_of_a_mixed_model_at_a_time_are_those_of_emmeans():
     table = lmm().table().set_index("term")
     compare(table["estimate"], "lmm_at.mean")
     compare(table["std_error"], "lmm_at.mean_std_error")
+    compare(table["df"], "lmm_at.mean_df")  # Satterthwaite's, by lmerTest
     differences = lmm().differences().set_index("term")
-    compare(differences["estimate"], "lmm_at.difference")
-    compare(differences["std_error"], "lmm_at.difference_std_error")
+    for quantity, column in COLUMNS.items():
+        compare(differences[column], f"lmm_at.{quantity}")
     assert lmm().notes == ("levels of RACE, SEX weighted equally", "at VISITN = 2.5")
 
 
@@ -212,8 +237,24 @@ def test_headline_lists_few_means_and_counts_many():
     row = estimate_means(fitted(), "SEX").table().iloc[0]
     words = estimate_means(fitted(), "SEX").headline()
     assert words.startswith(f"Mean FEV1 by SEX: {row['estimate']:.1f} (95 % CI ")
-    assert words.endswith("in 197 subjects; levels of RACE, ARMCD, AVISIT weighted equally.")
+    mean = fitted().data["FEV1_BL"].mean()
+    assert words.endswith(
+        "in 197 subjects; levels of RACE, ARMCD, AVISIT weighted equally; FEV1_BL held at its mean "
+        f"{mean:.2f}."
+    )
     assert "8 means from 33.24 to 52.84" in estimate_means(fitted(), CELLS).headline()
+
+
+def test_values_at_which_numbers_are_held_are_said_unless_they_were_chosen():
+    mean = float(fitted().data["FEV1_BL"].mean())
+    plain = estimate_means(fitted(), CELLS)
+    assert plain.held == {"FEV1_BL": pytest.approx(mean)}
+    assert f"FEV1_BL held at its mean {mean:.2f}" in plain.headline()
+    assert plain.to_dict()["held"] == plain.held
+    chosen = estimate_means(fitted(), CELLS, at={"FEV1_BL": 30})
+    assert chosen.held == {}
+    assert "at FEV1_BL = 30" in chosen.notes
+    assert estimate_means(fitted(), "FEV1_BL", at={"FEV1_BL": [30, 40]}).held == {}
 
 
 def test_groups_keep_their_order():
@@ -255,7 +296,9 @@ def test_means_that_make_no_sense_are_refused(by, options, message):
         ({"reference": "ACT"}, "`reference` must be one of PBO, TRT"),
         ({"reference": "PBO", "method": "pairwise"}, "has no meaning"),
         ({"method": "dunnett"}, "`method` must be one of"),
-        ({"adjust": "tukey"}, "`adjust` must be None or one of"),
+        ({"adjust": "dunnett"}, "`adjust` must be None or one of"),
+        ({"adjust": "tukey"}, "all pairs of groups: method='pairwise', got 'reference'"),
+        ({"adjust": "tuky", "method": "pairwise"}, "Did you mean 'tukey'"),
     ],
 )
 def test_differences_that_make_no_sense_are_refused(options, message):
@@ -298,3 +341,57 @@ def test_levels_of_simultaneous_intervals():
     assert simultaneous_level(0.95, 1, "sidak") == pytest.approx(0.95)
     assert simultaneous_level(0.95, 4, "sidak") ** 4 == pytest.approx(0.95)
     assert simultaneous_level(0.9, 4, "holm") == pytest.approx(1 - 0.1 / 4)
+
+
+def range_of_normals(q: float, n_groups: int, df: float) -> float:
+    """Integrate P(range of k normals < q s) over s, where df s^2 is chi-squared."""
+    x, dx = np.linspace(-9, 9, 4001, retstep=True)
+    s, ds = np.linspace(1e-6, 4, 2001, retstep=True)
+    density = 2 * df * s * stats.chi2.pdf(df * s**2, df)
+    inside = stats.norm.cdf(x[None, :]) - stats.norm.cdf(x[None, :] - q * s[:, None])
+    below = n_groups * (stats.norm.pdf(x)[None, :] * inside ** (n_groups - 1)).sum(axis=1) * dx
+    return float((density * below).sum() * ds)
+
+
+@pytest.mark.parametrize(("t", "n_groups", "df"), [(1.0, 3, 20.0), (2.5, 4, 7.5), (3.1, 5, 55.3)])
+def test_tukeys_p_value_is_the_tail_of_the_studentized_range(t, n_groups, df):
+    found = tukey_p_values(np.array([-t]), np.array([df]), n_groups)[0]
+    assert found == pytest.approx(
+        1 - range_of_normals(np.sqrt(2) * t, n_groups, df), rel=QUADRATURE
+    )
+
+
+def test_tukeys_p_value_keeps_its_digits_far_out():
+    t = np.array([5.0, 6.0, 7.0, 9.0, 20.0])
+    found, single = tukey_p_values(t, None, 4), 2 * stats.norm.sf(t)
+    assert (np.diff(found) < 0).all()
+    assert (found > single).all()
+    assert (found <= 6 * single * (1 + ROUNDING)).all()
+    assert found[-1] == pytest.approx(6 * single[-1])
+
+
+def test_tukey_with_two_groups_is_the_plain_test():
+    t, df = np.array([0.5, -2.0, np.nan]), np.array([6.0, 11.5, np.nan])
+    found = tukey_p_values(t, df, 2)
+    np.testing.assert_allclose(found, 2 * stats.t.sf(np.abs(t), df), rtol=QUADRATURE)
+    half = tukey_half_widths(np.array([2.0, np.nan]), None, 2, 0.95)
+    np.testing.assert_allclose(half, [2 * stats.norm.ppf(0.975), np.nan], rtol=QUADRATURE)
+
+
+def test_tukey_tests_and_intervals_agree():
+    means = estimate_means(fitted(), "AVISIT")
+    table = means.differences(method="pairwise", adjust="tukey")
+    assert len(table) == 6
+    excludes = (table["conf_low_adjusted"] > 0) | (table["conf_high_adjusted"] < 0)
+    assert (excludes == (table["p_value_adjusted"] < 0.05)).all()
+    assert (table["p_value_adjusted"] >= table["p_value"]).all()
+
+
+# --- groups -----------------------------------------------------------------------------------
+
+
+def test_levels_are_found_among_text_and_numbers():
+    values = pd.Series([0.25, "n/a", 0.5, None, "W12"], dtype=object)
+    assert is_level(values, 0.25).tolist() == [True, False, False, False, False]
+    assert is_level(values, "n/a").tolist() == [False, True, False, False, False]
+    assert is_level(pd.Series([1, 2], dtype="category"), 2.0).tolist() == [False, True]

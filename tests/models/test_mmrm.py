@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 from functools import cache
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,9 @@ from scipy import linalg, sparse, stats
 from pmsstats.cohort.schema import DataDictionary, Measure
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError, FormulaError
 from pmsstats.models.mmrm import FALLBACKS, MMRMResult, MMRMSpec, fit_mmrm
+from pmsstats.models.mmrm_checks import range_problem
+from pmsstats.models.mmrm_design import build_repeated_design
+from pmsstats.models.mmrm_likelihood import fit_marginal
 from pmsstats.models.mmrm_spec import find_covariance_term
 from pmsstats.results import Exclusion
 
@@ -530,6 +534,72 @@ def test_request_checks_its_fields(field, value, message):
         MMRMSpec(**{"outcome": "y", "fixed": "arm", field: value})
 
 
+SPELLINGS = [
+    ("df_method", "kr", "kenward-roger"),
+    ("df_method", "KR(Linear)", "kenward-roger-linear"),
+    ("df_method", "Kenward-Rogers", "kenward-roger"),
+    ("df_method", "satterth", "satterthwaite"),
+    ("df_method", "Satterthwaite", "satterthwaite"),
+    ("df_method", "bw", "between-within"),
+    ("df_method", "asymptotic", "normal"),
+    ("covariance", "un", "us"),
+    ("covariance", "unstructured", "us"),
+    ("covariance", "ar(1)", "ar1"),
+    ("covariance", "ARH(1)", "ar1h"),
+    ("covariance", "exchangeable", "cs"),
+    ("covariance", "ANTE(1)", "adh"),
+    ("covariance", "toeplitz", "toep"),
+    ("covariance", "SP(EXP)", "sp_exp"),
+    ("fallback", ("un",), "us"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "meant"), SPELLINGS)
+def test_names_of_other_programs_are_explained(field, value, meant):
+    with pytest.raises(DesignError, match=f"Did you mean '{meant}'"):
+        MMRMSpec(**{"outcome": "y", "fixed": "arm", field: value})
+
+
+@pytest.mark.parametrize(
+    ("term", "meant"),
+    [
+        ("un", "us"),
+        ("unstructured", "us"),
+        ("ar(1)", "ar1"),
+        ("exchangeable", "cs"),
+        ("AR1", "ar1"),
+    ],
+)
+def test_covariances_of_other_programs_are_explained_in_formulas(term, meant):
+    with pytest.raises(FormulaError, match=f"Did you mean '{meant}'"):
+        fit_mmrm(trial(), f"pbvc_pct ~ arm * visit + {term}(visit | subject_id)")
+
+
+OPTIONS = [
+    {"method": "ML", "df_method": "normal"},
+    {"df_method": "satterthwaite", "empirical": "CR2"},
+    {"conf_level": 0.9, "weights": "scan_quality"},
+    {"fallback": ("csh",)},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_beside_a_formula_are_those_of_the_request(options):
+    found = fit_mmrm(trial(), MODEL, **options)
+    assert found.spec == MMRMSpec.from_formula(MODEL, **options)
+    with pytest.raises(DesignError, match=r"dataclasses\.replace\(spec, "):
+        fit_mmrm(trial(), MMRMSpec.from_formula(MODEL), **options)
+
+
+def test_list_of_fall_backs_will_do():
+    assert fit_mmrm(trial(), MODEL, fallback=["csh"]).spec.fallback == ("csh",)
+
+
+def test_something_else_than_a_request_is_refused():
+    with pytest.raises(DesignError, match="must be an MMRMSpec, or a formula"):
+        fit_mmrm(trial(), {"outcome": "y"})
+
+
 def test_request_is_frozen_and_hashable():
     spec = MMRMSpec.from_formula(MODEL)
     assert hash(spec) == hash(MMRMSpec.from_formula(spec.formula()))
@@ -585,7 +655,135 @@ def test_headline_says_how_arms_differ_at_the_last_visit():
 
 def test_headline_of_no_clear_difference_does_not_claim_one():
     data = trial().assign(pbvc_pct=lambda f: f["pbvc_pct"] - 0.45 * (f["arm"] == "active"))
-    assert "did not clearly differ between active and placebo: " in fit_mmrm(data, MODEL).headline()
+    fit = fit_mmrm(data, MODEL)
+    row = fit.differences().iloc[-1]
+    assert (
+        f"did not clearly differ between active and placebo: active minus placebo is "
+        f"{row['estimate']:.3f} % (95 % CI {row['conf_low']:.3f} to {row['conf_high']:.3f}"
+    ) in fit.headline()
+
+
+@pytest.mark.parametrize("name", ["t", "treatment_code"])
+def test_arm_of_zero_and_one_is_compared(name):
+    data = trial().assign(**{name: lambda f: (f["arm"] == "active") * 1})
+    fit = fit_mmrm(data, MODEL.replace("arm", name))
+    found, expected = fit.differences(), fitted().differences()
+    np.testing.assert_allclose(found["estimate"], expected["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(found["p_value"], expected["p_value"], rtol=1e-6)
+    assert found["term"].unique().tolist() == ["1 - 0"]
+    assert f"{name} = 1 minus {name} = 0 is " in fit.headline()
+    assert "at W96 " in fit.headline()
+
+
+def test_columns_that_could_be_compared_are_named_where_none_is_the_arm():
+    fit = fitted("pbvc_pct ~ age_years + scan_quality + us(visit | subject_id)")
+    with pytest.raises(DesignError, match=r"numbers: age_years, scan_quality.*C\(age_years\)"):
+        fit.differences()
+    with pytest.raises(DesignError, match="Name the columns to take means by"):
+        fit.means()
+    with pytest.raises(DesignError, match="depends on no column"):
+        fitted("pbvc_pct ~ 1 + ar1(visit | subject_id)").means()
+
+
+SPATIAL = f"{TRIAL} + sp_exp(VISITN | USUBJID)"
+
+
+def test_arm_and_visits_are_found_where_time_is_another_column():
+    fit = fit_mmrm(fev(), SPATIAL)
+    assert fit.headline().startswith("FEV1 at VIS4 was on average ")
+    assert " higher " in fit.headline()
+    assert "in TRT than in PBO" in fit.headline()
+    assert fit.means().by == ("ARMCD", "AVISIT")
+    rows = fit.differences()
+    assert rows["AVISIT"].tolist() == ["VIS1", "VIS2", "VIS3", "VIS4"]
+    direct = fit.marginal_means(("ARMCD", "AVISIT")).differences("ARMCD")
+    np.testing.assert_allclose(rows["estimate"], direct["estimate"], rtol=ROUNDING)
+
+
+def test_named_visits_are_in_order_where_time_is_another_column():
+    names = {"VIS1": "M1", "VIS2": "M3", "VIS3": "M6", "VIS4": "M12"}
+    fit = fit_mmrm(fev().assign(AVISIT=lambda f: f["AVISIT"].map(names)), SPATIAL)
+    assert fit.differences()["AVISIT"].tolist() == list(names.values())
+    assert fit.headline().startswith("FEV1 at M12 was on average ")
+    assert any(note.startswith("AVISIT is text, taken in the order") for note in fit.notes)
+
+
+def test_last_visit_is_the_latest_in_time_not_in_the_alphabet():
+    names = {"VIS1": "start", "VIS2": "half", "VIS3": "later", "VIS4": "close"}
+    fit = fit_mmrm(fev().assign(AVISIT=lambda f: f["AVISIT"].map(names)), SPATIAL)
+    assert fit.headline().startswith("FEV1 at close was on average ")
+
+
+def test_mean_over_a_number_of_time_says_where_arms_are_compared():
+    words = fitted("pbvc_pct ~ year * arm + sp_exp(year | subject_id)").headline()
+    assert f" at year = {trial()['year'].mean():.3f} (its mean) " in words
+
+
+def test_figure_of_a_spatial_model_shows_arms_over_time():
+    fit = fitted("pbvc_pct ~ year * arm + age_years + sp_exp(year | subject_id)")
+    _, ax = plt.subplots()
+    fit.plot(ax=ax)
+    drawn = [line for line in ax.get_lines() if line.get_gid() == "means"]
+    assert len(drawn) == 2
+    years = trial()["year"]
+    times = np.linspace(years.min(), years.max(), 5)
+    means = fit.means(("arm", "year"), at={"year": times.tolist()}).table()
+    for line, arm in zip(drawn, ("placebo", "active"), strict=True):
+        expected = means.loc[means["arm"] == arm, "estimate"]
+        np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-5)
+    plt.close("all")
+
+
+def test_figure_of_covariates_leaves_out_the_intercept():
+    _, ax = plt.subplots()
+    fitted("pbvc_pct ~ age_years + scan_quality + cs(visit | subject_id)").plot(ax=ax)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["age_years", "scan_quality"]
+    plt.close("all")
+
+
+# --- covariance at its boundary ---------------------------------------------------------------
+
+
+def test_range_of_about_zero_is_flagged_in_words():
+    rng = np.random.default_rng(2)
+    noise = trial(40, dropout=0.0).assign(pbvc_pct=rng.normal(size=160))
+    fit = fit_mmrm(noise, "pbvc_pct ~ arm + sp_exp(year | subject_id)")
+    assert fit.fit_log.singular
+    assert "no correlation between visits can be seen" in fit.headline()
+    assert fit.boundary in fit.to_dict()["notes"]
+    independent = stats.linregress(noise["arm"] == "active", noise["pbvc_pct"])
+    assert row_of(fit, "arm[T.active]")["estimate"] == pytest.approx(independent.slope)
+
+
+def test_range_within_its_bounds_is_not_flagged():
+    fit = fitted("pbvc_pct ~ year * arm + sp_exp(year | subject_id)")
+    assert not fit.fit_log.singular
+    assert fit.boundary is None
+    assert fit.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("distance", "error", "words"),
+    [
+        (0.01, 49.0, "boundary, zero"),
+        (1.0, 0.2, None),
+        (1e4, 1e7, "boundary, infinity"),
+        (1e4, np.nan, "boundary, infinity"),
+        (1e4, 2e3, None),  # high but well determined
+    ],
+)
+def test_boundary_of_a_range_is_judged_by_correlation_and_error(distance, error, words):
+    spec = MMRMSpec.from_formula("pbvc_pct ~ arm + sp_exp(year | subject_id)")
+    design = build_repeated_design(trial(), spec)
+    fit = dataclasses.replace(
+        fit_marginal(design.arrays, "sp_exp", reml=True),
+        theta=np.array([1.0, distance]),
+        theta_covariance=np.diag([0.1, error**2]),
+    )
+    found = range_problem(design, fit)
+    assert (found is None) == (words is None)
+    assert (words or "") in (found or "")
 
 
 def test_headline_without_interaction_names_no_visit():

@@ -10,9 +10,9 @@ import pytest
 from properties import assert_result_contract
 
 from pmsstats.errors import DesignError
-from pmsstats.models import mmrm_batch
+from pmsstats.models import compiling
 from pmsstats.models.mmrm import fit_mmrm
-from pmsstats.models.mmrm_batch import fit_mmrm_batch
+from pmsstats.models.mmrm_batch import MMRMBatchResult, fit_mmrm_batch
 from pmsstats.models.mmrm_spec import MMRMSpec
 
 SAME = 1e-6  # both stop within some 1e-7 standard errors of the maximum
@@ -58,7 +58,7 @@ def make_spec(**fields: object) -> MMRMSpec:
 
 
 def assert_is_a_fit_of_its_own(
-    design: pd.DataFrame, spec: MMRMSpec, y: np.ndarray, batch: mmrm_batch.MMRMBatchResult
+    design: pd.DataFrame, spec: MMRMSpec, y: np.ndarray, batch: MMRMBatchResult
 ) -> None:
     for row in range(len(y)):
         alone = fit_mmrm(design.assign(pbvc_pct=y[row]), spec)
@@ -118,7 +118,7 @@ def test_without_numba_the_answers_are_the_same(
 ) -> None:
     spec, y = make_spec(covariance="toeph"), draw(design, 3, seed=4)
     compiled = fit_mmrm_batch(design, spec, y)
-    monkeypatch.setattr(mmrm_batch, "IS_COMPILED", False)
+    monkeypatch.setattr(compiling, "IS_COMPILED", False)
     plain = fit_mmrm_batch(design, spec, y)
     np.testing.assert_allclose(plain.estimates, compiled.estimates, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(plain.p_values, compiled.p_values, rtol=1e-4)
@@ -207,7 +207,7 @@ def test_the_same_reasons_without_numba(
     y[3] = np.where(design["arm"] == "active", np.nan, y[3])
     y[4] = 0.3 + 0.2 * design["base"]
     compiled = fit_mmrm_batch(design, make_spec(), y)
-    monkeypatch.setattr(mmrm_batch, "IS_COMPILED", False)
+    monkeypatch.setattr(compiling, "IS_COMPILED", False)
     assert fit_mmrm_batch(design, make_spec(), y).reasons == compiled.reasons
     assert sum(bool(words) for words in compiled.reasons) == 5
 

@@ -11,6 +11,7 @@ from pmsstats.models.mmrm import MMRMSpec, fit_mmrm
 from pmsstats.models.mmrm_checks import covariance_problem
 from pmsstats.models.mmrm_covariance import COVARIANCES
 from pmsstats.models.mmrm_design import RepeatedDesign, build_repeated_design
+from pmsstats.models.visit_order import order_in_time
 
 VISITS = ["W4", "W12", "W24"]
 MODEL = "sdmt ~ arm * visit + us(visit | subject_id)"
@@ -60,20 +61,106 @@ def test_numbered_visits_are_sorted_as_numbers():
     assert design(data, "sdmt ~ arm + us(visit | subject_id)").visits == (4, 12, 24)
 
 
-def test_text_in_another_order_than_its_numbers_is_said():
+def test_text_is_taken_in_the_order_of_its_numbers_and_that_is_said():
     data = trial().assign(visit=lambda f: f["visit"].astype(str))
     made = design(data)
-    assert made.visits == ("W12", "W24", "W4")
-    assert made.notes == ("visit is text, taken in alphabetical order: W12, W24, W4",)
+    assert made.visits == tuple(VISITS)
+    assert made.fixed.levels["visit"] == tuple(VISITS)  # W4 is the reference of the mean too
+    note = "visit is text, taken in the order that its labels tell: W4, W12, W24; for another"
+    assert made.notes[0].startswith(note)
+    assert [made.visits[i] for i in made.arrays.visit] == data["visit"].tolist()
+
+
+MONTHS = ("Baseline", "Month 6", "Month 12", "Month 18")
 
 
 @pytest.mark.parametrize("covariance", ["toep", "toeph", "ar1", "ar1h", "ad", "adh"])
-def test_text_in_another_order_is_refused_where_the_order_matters(covariance):
-    data = trial().assign(visit=lambda f: f["visit"].astype(str))
+@pytest.mark.parametrize("dtype", ["object", "category"])
+def test_text_gives_the_fit_of_the_ordered_categorical(covariance, dtype):
+    ordered = trial(40, MONTHS)
+    formula = MODEL.replace("us(", f"{covariance}(")
+    expected = fit_mmrm(ordered, formula)
+    text = ordered.assign(visit=lambda f: f["visit"].astype(str).astype(dtype))
+    found = fit_mmrm(text, formula)
+    np.testing.assert_allclose(found.table()["estimate"], expected.table()["estimate"], rtol=1e-9)
+    assert found.fit_log.log_likelihood == expected.fit_log.log_likelihood
+    assert "at Month 18 " in found.headline()
+    assert found.differences()["visit"].tolist() == list(MONTHS)
+
+
+ORDERS = [
+    (["Baseline", "Month 12", "Month 6"], ["Baseline", "Month 6", "Month 12"]),
+    (["W12", "W24", "W4"], ["W4", "W12", "W24"]),
+    (["1", "10", "2"], ["1", "2", "10"]),
+    (["End of study", "M3", "M12", "BL"], ["BL", "M3", "M12", "End of study"]),
+    (["screening", "baseline", "W4"], ["screening", "baseline", "W4"]),
+    (["Week 12", "Month 6", "Year 1", "Day 1"], ["Day 1", "Week 12", "Month 6", "Year 1"]),
+    (["Week -2", "Week 0", "Week 12"], ["Week -2", "Week 0", "Week 12"]),
+    (["12 months", "6 months"], ["6 months", "12 months"]),
+    (["V-2", "V-10"], ["V-2", "V-10"]),
+    (["Week 1.5", "Week 1"], ["Week 1", "Week 1.5"]),
+    (["early", "late"], None),  # no number, no known word
+    (["Week 12", "Early termination"], None),
+    (["V1", "W12"], None),  # numbers of different things
+    (["Visit 1 (W0)", "Visit 2 (W12)"], None),  # two numbers
+    (["Baseline", "Week 0", "Week 4"], None),  # one place for two
+    (["Screening", "Week -2", "Week 0"], None),
+    (["W-2", "W2", "W4"], None),  # a sign, or a dash?
+    (["Week -2", "Week -4"], None),
+    (["2026-01-05", "2026-02-05"], None),
+    (["M6", "M6b"], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("labels", "expected"), ORDERS)
+def test_order_that_labels_tell(labels, expected):
+    for given_as in (labels, labels[::-1], sorted(labels)):
+        found = order_in_time(given_as)
+        assert found == (expected if expected is None else tuple(expected))
+
+
+UNTOLD = {"W4": "early", "W12": "middle", "W24": "late"}
+
+
+def untold() -> pd.DataFrame:
+    return trial().assign(visit=lambda f: f["visit"].astype(str).map(UNTOLD))
+
+
+@pytest.mark.parametrize("covariance", ["toep", "toeph", "ar1", "ar1h", "ad", "adh"])
+def test_text_that_tells_no_order_is_refused_where_the_order_matters(covariance):
     with pytest.raises(DesignError, match=f"{covariance} depends on the order of visits"):
-        design(data, MODEL.replace("us(", f"{covariance}("))
+        design(untold(), MODEL.replace("us(", f"{covariance}("))
     with pytest.raises(DesignError, match="ordered categorical"):
-        design(data, fallback=(covariance,))
+        design(untold(), fallback=(covariance,))
+
+
+def test_text_that_tells_no_order_has_no_last_visit():
+    fit = fit_mmrm(untold(), MODEL)
+    assert not fit.design.has_order
+    words = fit.headline()
+    assert words.startswith("Symbol digit modalities test (mean over visit) did not clearly")
+    assert "visit is text that does not tell the order of visits (early, late, middle)" in words
+    assert set(fit.differences()["visit"]) == set(UNTOLD.values())
+    alone = fit_mmrm(untold(), "sdmt ~ visit + us(visit | subject_id)").headline()
+    assert alone.startswith(
+        "A model for repeated measures of Symbol digit modalities test was fitted"
+    )
+
+
+def test_numbers_as_visits_are_a_line_in_the_mean_and_that_is_said():
+    data = trial().assign(visitn=lambda f: f["visit"].cat.codes)
+    note = (
+        "visitn is a number: the mean is a straight line over it, while the covariance takes its 3"
+    )
+    line = fit_mmrm(data, "sdmt ~ arm * visitn + us(visitn | subject_id)")
+    assert line.notes[0].startswith(note)
+    assert "write C(visitn)" in line.headline()
+    assert " at visitn = 2 " in line.headline()
+    assert len(line.differences()) == 3
+    bent = design(data, "sdmt ~ arm * poly(visitn, 2) + us(visitn | subject_id)")
+    assert "the mean is a curve over it" in bent.notes[0]
+    assert design(data, "sdmt ~ arm * C(visitn) + us(visitn | subject_id)").notes == ()
+    assert design(data, "sdmt ~ arm * visitn + sp_exp(visitn | subject_id)").notes == ()
 
 
 def test_text_in_order_of_its_numbers_needs_no_word():
@@ -292,12 +379,41 @@ def test_group_without_second_visits_is_named():
     assert "No subject has two visits in arm = active" in problem(data, "sp_exp", spatial)
 
 
-def test_change_that_is_zero_at_baseline_is_explained():
+def change_from_baseline() -> pd.DataFrame:
     data = trial()
     baseline = data.groupby("subject_id")["sdmt"].transform("first")
-    data = data.assign(change=data["sdmt"] - baseline)
-    with pytest.raises(DesignError, match="At W4 the fixed effects describe change exactly"):
-        fit_mmrm(data, "change ~ arm * visit + us(visit | subject_id)")
+    return data.assign(change=data["sdmt"] - baseline, baseline=baseline)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("fixed", ["arm * visit", "arm"])
+def test_visit_without_variation_is_refused_whatever_the_covariance(covariance, fixed):
+    visit = "year" if covariance == "sp_exp" else "visit"
+    with pytest.raises(DesignError, match="change is 0 in all 24 rows at ") as caught:
+        fit_mmrm(change_from_baseline(), f"change ~ {fixed} + {covariance}({visit} | subject_id)")
+    assert "Leave out the rows with" in str(caught.value)
+    assert "fallback" not in str(caught.value)
+    with pytest.raises(DesignError, match="change is 0 in all 24 rows at W4"):
+        fit_mmrm(
+            change_from_baseline(),
+            "change ~ arm * visit + us(visit | subject_id)",
+            fallback=("cs",),
+        )
+
+
+@pytest.mark.parametrize("covariance", ["us", "cs"])
+def test_visit_that_the_mean_describes_exactly_is_refused(covariance):
+    formula = f"sdmt ~ baseline * visit + {covariance}(visit | subject_id)"
+    with pytest.raises(DesignError, match="fixed effects describe sdmt at W4 exactly"):
+        fit_mmrm(change_from_baseline(), formula)
+
+
+def test_few_equal_scores_are_chance():
+    data = trial().assign(sdmt=lambda f: f["sdmt"].round())
+    late = data["visit"] == "W24"
+    data = data[~late | (data["subject_id"] < "S03")]
+    data.loc[data["visit"] == "W24", "sdmt"] = 45.0
+    assert fit_mmrm(data, MODEL.replace("us(", "cs(")).fit_log.converged
 
 
 def test_visits_that_repeat_others_are_named():

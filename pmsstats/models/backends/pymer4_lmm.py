@@ -44,7 +44,7 @@ from pmsstats.models.mixed_design import MixedArrays
 from pmsstats.models.mixed_likelihood import MixedLikelihood
 from pmsstats.results import FitLog
 
-__all__ = ["LmerCall", "choose_caller", "fit", "random_formula"]
+__all__ = ["LmerCall", "choose_caller", "fit", "own_answer", "random_formula"]
 
 _GOOD_ENOUGH = 1e-6  # log-likelihood units that could still be gained
 _SAME_LIKELIHOOD = 1e-6  # relative; both programs evaluate the same formula in double precision
@@ -148,6 +148,37 @@ def fit(likelihood: MixedLikelihood | GroupedLikelihood) -> EngineFit:
     ConvergenceError
         If R stops with an error, or its log-likelihood is not that of the same covariance here.
     """
+    found = own_answer(likelihood)
+    here = likelihood.solve(found.psi).log_likelihood
+    if abs(here - found.log_likelihood) > _SAME_LIKELIHOOD * max(1.0, abs(found.log_likelihood)):
+        raise ConvergenceError(
+            f"lme4 reports a log-likelihood of {found.log_likelihood!r} on the common scale, but "
+            f"its covariance gives {here!r}. Please report this."
+        )
+    return found
+
+
+def own_answer(likelihood: MixedLikelihood | GroupedLikelihood) -> EngineFit:
+    """Maximise the likelihood with lme4, and report what R says even if it contradicts us.
+
+    Parameters
+    ----------
+    likelihood : MixedLikelihood or GroupedLikelihood
+        The model and its data, on the common scale.
+
+    Returns
+    -------
+    EngineFit
+        R's ``fixef``, ``vcov``, ``sigma``, ``logLik``, ``VarCorr``, ``ranef``, and lmerTest's
+        parts of Satterthwaite's method; this package only judges which optimiser to believe.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If R, rpy2, pymer4 or an R package is not installed.
+    ConvergenceError
+        If R stops with an error.
+    """
     with _LOCK, _kept_library_path(), _captured_console() as messages:
         caller = _load()
         _flush()
@@ -202,12 +233,6 @@ def _attempt(
     said = [*"".join(messages).splitlines(), *parts["said"]]
     found = _engine_fit(arrays, parts, caller, said)
     solution = likelihood.solve(found.psi)
-    difference = abs(solution.log_likelihood - found.log_likelihood)
-    if difference > _SAME_LIKELIHOOD * max(1.0, abs(found.log_likelihood)):
-        raise ConvergenceError(
-            f"lme4 reports a log-likelihood of {found.log_likelihood!r} on the common scale, but "
-            f"its covariance gives {solution.log_likelihood!r}. Please report this."
-        )
     certificate = certify_any(likelihood, solution)
     words = f"log-likelihood could rise by {certificate.gain:.1e}; {found.fit_log.message}"
     log = replace(

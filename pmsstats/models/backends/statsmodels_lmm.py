@@ -1,4 +1,4 @@
-"""Linear mixed models through statsmodels' MixedLM, with its optimum checked."""
+"""Linear mixed models through statsmodels' MixedLM: its optimum checked, or its own answer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import statsmodels
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
-from pmsstats.errors import DesignError
+from pmsstats.errors import ConvergenceError, DesignError
 from pmsstats.models.backends import EngineFit
 from pmsstats.models.mixed_likelihood import MixedLikelihood, Solution
 from pmsstats.results import FitLog
 
-__all__ = ["fit"]
+__all__ = ["fit", "own_answer"]
 
 _GOOD_ENOUGH = 1e-10  # log-likelihood units that could still be gained
 _ATTEMPTS = ("bfgs", "lbfgs")  # those that keep a covariance that is fixed at zero
@@ -60,13 +60,11 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
     short, as on the boundary, a few steps are added from where MixedLM stopped
     (:meth:`~pmsstats.models.mixed_likelihood.MixedLikelihood.improve`), and the log says so; the
     next optimiser is tried, from another starting point, where that does not help.
+
+    So only the covariance of the random effects is MixedLM's, and what follows from it is this
+    package's, as for every engine but lme4: :func:`own_answer` gives MixedLM's own numbers.
     """
-    if likelihood.arrays.others:
-        names = ", ".join(other.name for other in likelihood.arrays.others)
-        raise DesignError(
-            "engine='statsmodels' has one grouping factor, but the random terms have several (the "
-            f"others: {names}). Use engine='native' or engine='lme4'."
-        )
+    _refuse_several(likelihood)
     attempts: list[_Attempt] = []
     for optimiser, start in zip(_ATTEMPTS, likelihood.starts(), strict=True):
         attempts.append(_attempt(likelihood, optimiser, start))
@@ -94,10 +92,117 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
     )
 
 
+def own_answer(likelihood: MixedLikelihood) -> EngineFit:
+    """Maximise the likelihood with statsmodels, and report what MixedLM itself says.
+
+    Parameters
+    ----------
+    likelihood : MixedLikelihood
+        The model and its data, on the common scale; no more than these is taken from it.
+
+    Returns
+    -------
+    EngineFit
+        MixedLM's ``fe_params``, ``cov_re``, ``scale``, ``llf``, ``random_effects``, and the
+        covariance of the fixed effects out of ``cov_params()``. What MixedLM could not compute is
+        missing: on the boundary of the parameters the likelihood and the predictions. The first
+        optimiser that MixedLM calls converged; if none, the one with the highest likelihood.
+
+    Raises
+    ------
+    DesignError
+        If the model has several grouping factors, which MixedLM has not.
+    ConvergenceError
+        If every optimiser stopped with an error.
+
+    Notes
+    -----
+    MixedLM inverts the observed information of fixed effects and variances together, whose cross
+    terms are not zero in unbalanced data; ``bse_fe`` are the roots of that inverse, and differ by
+    some percent from errors for known variances, which lme4 and this package give. From the same
+    matrix ``C`` follow the latter, as the conditional covariance
+    ``C_ff - C_fv C_vv^-1 C_vf``.
+    """
+    _refuse_several(likelihood)
+    said: list[str] = []
+    found: list[tuple[EngineFit, bool]] = []
+    for optimiser, start in zip(_ATTEMPTS, likelihood.starts(), strict=True):
+        result, n_evaluations = _run(likelihood, optimiser, start, said)
+        if result is not None:
+            found.append(_own_fit(likelihood, result, optimiser, n_evaluations, said))
+            if found[-1].fit_log.converged:
+                return found[-1]
+    if not found:
+        raise ConvergenceError(
+            f"statsmodels' MixedLM gave no answer: {'; '.join(dict.fromkeys(said))[:300]}. Use "
+            "engine='native' or engine='lme4'."
+        )
+    return max(found, key=lambda own: np.nan_to_num(own.log_likelihood, nan=-np.inf))
+
+
+def _refuse_several(likelihood: MixedLikelihood) -> None:
+    """Raise where there are several grouping factors."""
+    if likelihood.arrays.others:
+        names = ", ".join(other.name for other in likelihood.arrays.others)
+        raise DesignError(
+            "engine='statsmodels' has one grouping factor, but the random terms have several (the "
+            f"others: {names}). Use engine='native' or engine='lme4'."
+        )
+
+
+def _own_fit(
+    likelihood: MixedLikelihood, result: Any, optimiser: str, n_evaluations: int, said: list[str]
+) -> EngineFit:
+    """Copy MixedLM's numbers, missing where it has none."""
+    arrays = likelihood.arrays
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        llf = float(result.llf)
+        try:
+            effects = result.random_effects
+            modes = np.array([effects[i] for i in range(arrays.n_subjects)], dtype=float)
+        except (np.linalg.LinAlgError, ValueError):
+            modes = np.full((arrays.n_subjects, arrays.Z.shape[1]), np.nan)
+    scale = float(result.scale)
+    return EngineFit(
+        psi=np.asarray(result.cov_re) / scale,
+        fixed=np.asarray(result.fe_params),
+        fixed_covariance=_for_known_variances(np.asarray(result.cov_params()), arrays.X.shape[1]),
+        sigma2=scale,
+        log_likelihood=llf if np.isfinite(llf) else float("nan"),
+        modes=modes,
+        fit_log=FitLog(
+            engine="statsmodels",
+            engine_version=statsmodels.__version__,
+            optimiser=optimiser,
+            converged=bool(result.converged),
+            message="; ".join(dict.fromkeys(said)),
+            n_evaluations=n_evaluations,
+        ),
+    )
+
+
+def _for_known_variances(joint: np.ndarray, p: int) -> np.ndarray:
+    """Return the covariance of the first p parameters given the others; missing if there is none.
+
+    Parameters that are held fixed have no variance.
+    """
+    others = p + np.flatnonzero(np.diag(joint)[p:])
+    across = joint[:p, others]
+    try:
+        explained = across @ np.linalg.solve(joint[np.ix_(others, others)], across.T)
+    except np.linalg.LinAlgError:
+        return np.full((p, p), np.nan)
+    conditional: np.ndarray = joint[:p, :p] - explained
+    return conditional if (np.diag(conditional) > 0).all() else np.full((p, p), np.nan)
+
+
 def _attempt(likelihood: MixedLikelihood, optimiser: str, start: np.ndarray) -> _Attempt:
     """Run one optimiser from one starting point, and judge where it stopped."""
     said: list[str] = []
-    psi, n_evaluations = _run(likelihood, optimiser, start, said)
+    result, n_evaluations = _run(likelihood, optimiser, start, said)
+    psi = start if result is None else np.asarray(result.cov_re_unscaled)
+    psi = np.where(likelihood.arrays.mask(), psi, 0.0)
     solution = likelihood.solve(psi)
     certificate = likelihood.certify(solution)
     if not certificate.gain < _GOOD_ENOUGH:
@@ -118,8 +223,8 @@ def _attempt(likelihood: MixedLikelihood, optimiser: str, start: np.ndarray) -> 
 
 def _run(
     likelihood: MixedLikelihood, optimiser: str, start: np.ndarray, said: list[str]
-) -> tuple[np.ndarray, int]:
-    """Let MixedLM optimise; return the relative covariance and the number of evaluations."""
+) -> tuple[Any, int]:
+    """Let MixedLM optimise; return its result, if it gave one, and the number of evaluations."""
     arrays = likelihood.arrays
     p = arrays.X.shape[1]
     model = MixedLM(arrays.y, arrays.X, groups=arrays.subject, exog_re=arrays.Z)
@@ -139,12 +244,11 @@ def _run(
                 maxiter=500,
                 gtol=1e-8,
             )
-            psi = np.asarray(result.cov_re_unscaled)
         except (np.linalg.LinAlgError, ValueError, FloatingPointError) as exc:
             said.append(f"stopped with {type(exc).__name__}: {exc}")
-            psi = start
+            result = None
     said.extend(str(w.message) for w in caught)
-    return np.where(arrays.mask(), psi, 0.0), counted[0]
+    return result, counted[0]
 
 
 def _count_calls(model: Any) -> list[int]:

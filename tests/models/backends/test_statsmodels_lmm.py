@@ -15,6 +15,8 @@ from pmsstats.models.mixed_scale import standardise
 
 SAME_POINT = 1e-4  # relative: MixedLM's own stopping rule, in the variances
 OTHER_ERRORS = 0.01  # relative: standard errors by another definition
+ROUNDING = 1e-13  # relative: divided and multiplied by the same number
+DENSE = 1e-9  # relative: the same formula with n x n matrices, after an inverse and its block
 TOP = 1e-8  # log-likelihood units
 
 
@@ -51,6 +53,50 @@ def test_where_mixedlm_converges_its_numbers_are_kept(reml):
     np.testing.assert_allclose(found.psi * found.sigma2, theirs.cov_re, rtol=0, atol=SAME_POINT)
     modes = np.array([theirs.random_effects[i] for i in range(40)])
     np.testing.assert_allclose(found.modes, modes, rtol=0, atol=SAME_POINT)
+
+
+@pytest.mark.parametrize("blocks", [((0, 1),), ((0,), (1,))])
+def test_own_answer_is_what_mixedlm_reports(blocks):
+    likelihood = likelihood_of(1, slope_sd=0.4, blocks=blocks)
+    data = likelihood.arrays
+    seen = []
+    original = MixedLM.fit
+
+    def fit(self, *args, **kws):
+        seen.append(original(self, *args, **kws))
+        return seen[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MixedLM, "fit", fit)
+        own = statsmodels_lmm.own_answer(likelihood)
+    (theirs,) = seen
+    np.testing.assert_array_equal(own.fixed, theirs.fe_params)
+    np.testing.assert_allclose(own.psi * own.sigma2, theirs.cov_re, rtol=ROUNDING)
+    assert (own.sigma2, own.log_likelihood) == (theirs.scale, theirs.llf)
+    np.testing.assert_array_equal(own.modes[7], theirs.random_effects[7])
+    # Errors for known variances, in full matrices at MixedLM's answer.
+    same = data.subject[:, None] == data.subject
+    V = theirs.scale * np.eye(data.n_obs) + same * (data.Z @ theirs.cov_re @ data.Z.T)
+    known = np.linalg.inv(data.X.T @ np.linalg.solve(V, data.X))
+    np.testing.assert_allclose(own.fixed_covariance, known, rtol=DENSE, atol=DENSE * known.max())
+    assert (theirs.bse_fe > np.sqrt(np.diag(known))).all()  # those are others by definition
+
+
+def test_own_answer_is_the_likelier_one_where_no_optimiser_converges():
+    likelihood = likelihood_of(0, slope_sd=0.0, n=20)
+    with pytest.MonkeyPatch.context() as patch:
+        original = MixedLM.fit
+        patch.setattr(MixedLM, "fit", lambda self, *a, maxiter, **k: original(self, *a, maxiter=1, **k))
+        own = statsmodels_lmm.own_answer(likelihood)
+        starts = [statsmodels_lmm._run(likelihood, name, start, [])[0].llf
+                  for name, start in zip(("bfgs", "lbfgs"), likelihood.starts(), strict=True)]  # fmt: skip
+    assert not own.fit_log.converged
+    assert own.log_likelihood == max(starts)
+
+
+def test_errors_of_an_information_that_is_no_covariance_are_missing():
+    joint = np.array([[1.0, 2.0], [2.0, 1.0]])
+    assert np.isnan(statsmodels_lmm._for_known_variances(joint, 1)).all()
 
 
 def mixedlm_alone(likelihood: MixedLikelihood) -> float:

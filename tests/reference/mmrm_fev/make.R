@@ -91,6 +91,7 @@ write.csv(rbind(
   contrasts_of("us_race_bonferroni", of(full, ~ RACE), NULL, "revpairwise", "bonferroni"),
   contrasts_of("us_race_sidak", of(full, ~ RACE), NULL, "revpairwise", "sidak"),
   contrasts_of("us_race_holm", of(full, ~ RACE), NULL, "revpairwise", "holm"),
+  contrasts_of("us_race_tukey", of(full, ~ RACE), NULL, "revpairwise", "tukey"),
   contrasts_of("us_consecutive", of(full, ~ AVISIT | ARMCD), "ARMCD", "consec", "none"),
   basic_of("ml", ml), means_of("ml", of(ml, ~ ARMCD | AVISIT), cell),
   basic_of("weighted", weighted), means_of("weighted", of(weighted, ~ ARMCD | AVISIT), cell),
@@ -101,7 +102,8 @@ write.csv(rbind(
     rbind(row_of("by_arm.mean", term, table$emmean, "mean"),
           row_of("by_arm.mean_std_error", term, table$SE, "mean"))})),
   means_of("lmm_at", at_two, "ARMCD", with_df = TRUE),
-  contrasts_of("lmm_at", at_two, NULL, "trt.vs.ctrl1", "none")),
+  contrasts_of("lmm_at", at_two, NULL, "trt.vs.ctrl1", "none"),
+  contrasts_of("lmm_race_tukey", emmeans(lmm, ~ RACE), NULL, "revpairwise", "tukey")),
   "expected.csv", row.names = FALSE, quote = TRUE)
 cat(R.version.string, "\n")
 for (p in c("nlme", "lme4", "lmerTest", "emmeans")) cat(p, as.character(packageVersion(p)), "\n")
