@@ -32,8 +32,8 @@ __all__ = [
 MANIFEST_SCHEMA = "manifest/1"
 Origin = Literal["real", "synthetic"]
 _LIBRARIES = (
-    "numpy", "scipy", "pandas", "statsmodels", "lifelines", "formulaic", "matplotlib", "seaborn",
-    "jinja2", "pyreadstat", "pymer4", "rpy2",
+    "numpy", "numba", "scipy", "pandas", "statsmodels", "lifelines", "formulaic", "matplotlib",
+    "seaborn", "jinja2", "pyreadstat", "pymer4", "rpy2",
 )  # fmt: skip
 
 

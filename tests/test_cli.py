@@ -350,7 +350,7 @@ def test_manifest_states_what_was_run(invoke, study, tmp_path):
     manifest = verify_outputs(tmp_path / "out")
     assert manifest["command"] == ["pmsstats", "report", "study.toml", "--data", "DIR"]
     assert manifest["engine"]["name"] == "native"
-    assert manifest["engine"]["version"] == manifest["versions"]["statsmodels"]
+    assert manifest["engine"]["version"] == manifest["package"]["version"]
 
 
 def test_verbose_check_lists_every_row(invoke, study):

@@ -123,8 +123,8 @@ class ChangeResult(Result):
     spec : ChangeSpec
         The request.
     slopes : pandas.DataFrame
-        ``quantity term estimate std_error [df] statistic p_value conf_low conf_high``, per year: the
-        ``slope`` of each group, and each ``difference`` from the first.
+        ``quantity term estimate std_error [df] statistic p_value conf_low conf_high``, per year:
+        the ``slope`` of each group, and each ``difference`` from the first.
     fit : LMMResult
         The mixed model. With ``baseline_error="level"`` its rows are whitened (see
         :func:`fit_change`), so that its own predictions are of no use.
@@ -165,8 +165,9 @@ class ChangeResult(Result):
         left = sum(e.n for e in self.exclusions if e.unit == "row")
         lost = f", {left} rows left out" if left else ""
         return (
-            f"{self.label}, change{unit} per {slope_unit(self.spec.time)} through zero at baseline: {'; '.join(told)}"
-            f"{test} ({self.n_subjects} {origin}subjects, {self.n_obs} rows{lost})."
+            f"{self.label}, change{unit} per {slope_unit(self.spec.time)} through zero at "
+            f"baseline: {'; '.join(told)}{test} ({self.n_subjects} {origin}subjects, {self.n_obs} "
+            f"rows{lost})."
         )
 
     def table(self) -> pd.DataFrame:

@@ -291,10 +291,11 @@ def fit_constrained_baseline(
     as ANCOVA does, but subjects without a baseline, or without any later visit, take part. Never
     use it where groups were not randomised: there the constraint is wrong.
 
-    By ML with an unstructured covariance and complete data the difference at each visit is exactly
-    that of ANCOVA with the baseline as covariate, because the likelihood is that of the baseline
-    times that of the later visits given it. By REML the two differ by terms of order 1 / n;
-    standard errors differ by what ANCOVA takes as fixed, the observed difference at baseline.
+    With an unstructured covariance and complete data the difference at each visit is exactly that
+    of ANCOVA with the baseline as covariate, because the likelihood is that of the baseline times
+    that of the later visits given it; so it is by REML, as the step from means at the later visits
+    to means given the baseline leaves the volume of the fixed effects unchanged. Standard errors
+    differ by terms of order 1 / n: ANCOVA takes the observed difference at baseline as fixed.
 
     SAS: ``MODEL y = visit visit*arm / DDFM=KR`` with the arm's column zero at baseline, ``REPEATED
     visit / TYPE=UN SUBJECT=id``; R: ``mmrm(y ~ 0 + visit_arm + us(visit | id))``. With time, R:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pmsstats.imaging.column_labels import as_labels
 from pmsstats.imaging.confounding import check_scanner_confounding
 from pmsstats.imaging.empirical_bayes import (
     ScannerMoments,
@@ -17,7 +18,6 @@ from pmsstats.imaging.empirical_bayes import (
     shrink,
 )
 from pmsstats.imaging.harmonisation_result import HarmonisationResult
-from pmsstats.imaging.column_labels import as_labels
 from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
 from pmsstats.imaging.standardised_feature import (
     StandardisedFeature,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError, FormulaError, nearest
@@ -68,7 +66,7 @@ class HarmonisationSpec:
 
     Notes
     -----
-    ``"REML"`` is the default of the R package longCombat. Conditional residuals are smaller than the
+    ``"REML"`` is the default of R's longCombat. Conditional residuals are smaller than the
     residual standard deviation, because part of the noise goes into the predicted random effects;
     ComBat then scales them up to it, also where all scanners are alike. A model fitted to such
     values has standard errors that are too wide, the more so the more random effects there are

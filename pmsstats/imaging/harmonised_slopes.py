@@ -32,10 +32,10 @@ class HarmonisedSlopes(Result):
     feature : str
         Whose slopes they are.
     slopes : pandas.DataFrame
-        ``quantity term estimate std_error conf_low conf_high std_error_known std_error_naive inflation
-        ratio_to_naive``: bootstrap standard error and percentile interval with harmonisation
-        repeated in every replicate; the same with harmonised values taken as known; the standard
-        error of the mixed model; and the first over the second and third.
+        ``quantity term estimate std_error conf_low conf_high std_error_known std_error_naive
+        inflation ratio_to_naive``, per year: bootstrap standard error and percentile interval with
+        harmonisation repeated in every replicate; the same with harmonised values taken as known;
+        the standard error of the mixed model; and the first over the second and third.
     replicates : pandas.DataFrame
         One row per replicate that succeeded, one column per term.
     failures : mapping of str to int

@@ -121,8 +121,8 @@ def estimate_precision(
     Raises
     ------
     DesignError
-        If `options` are given beside a spec, a column is absent or holds no numbers, no subject has enough measurements, or a
-        subject has two rows of one replicate.
+        If `options` are given beside a spec, a column is absent or holds no numbers, no subject
+        has enough measurements, or a subject has two rows of one replicate.
 
     Notes
     -----

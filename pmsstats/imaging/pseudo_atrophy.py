@@ -12,10 +12,10 @@ import pandas as pd
 
 from pmsstats.errors import DesignError
 from pmsstats.imaging.array_fits import fit_arrays
+from pmsstats.imaging.column_labels import quoted
 from pmsstats.imaging.early_effect import early_course
 from pmsstats.imaging.early_effect_result import EarlyEffectResult
 from pmsstats.imaging.early_effect_spec import EARLY, LATE, EarlyEffectSpec
-from pmsstats.imaging.column_labels import quoted
 from pmsstats.imaging.tau_profile import profile_tau
 from pmsstats.models.design import require_columns
 from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm

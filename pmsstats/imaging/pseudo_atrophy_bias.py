@@ -217,9 +217,8 @@ def pseudo_atrophy_bias(scenario: PseudoAtrophyScenario) -> PseudoAtrophyBias:
 
     ``relative_std_error`` squared is by how many times more subjects an analysis needs.
 
-    No R or SAS statement gives this. Nearest in R, without dropout: ``coef(lm(mu ~ year))`` per
-    arm, with ``mu`` the true means at the visits; with dropout ``MASS::lm.gls(mu ~ year, W = V)``
-    on one subject per pattern, repeated as often as the pattern occurs.
+    No R or SAS statement gives this. Nearest in R: ``coef(lm(mu ~ year))`` per arm, with ``mu`` the
+    true means at the visits, which is the straight line's expectation where nobody leaves.
 
     References
     ----------

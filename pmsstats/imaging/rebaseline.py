@@ -38,9 +38,11 @@ class Rebaselined(Result):
     visit : str, optional
         Label of the new baseline visit.
     at : float, optional
-        Years from which the new baseline was looked for.
+        Time from which the new baseline was looked for, in the unit of `time`.
     subject : str
         Column of subject ids.
+    time : {"year", "day"}
+        Time column.
     n_subjects : int
         Subjects left.
     n_obs : int
@@ -56,6 +58,7 @@ class Rebaselined(Result):
     visit: str | None
     at: float | None
     subject: str
+    time: str
     n_subjects: int
     n_obs: int
     origin: Literal["real", "synthetic"] = "real"
@@ -63,7 +66,7 @@ class Rebaselined(Result):
 
     def headline(self) -> str:
         """Say where the new baseline is, and what was dropped."""
-        where = f"visit {self.visit}" if self.visit is not None else f"year {self.at:g}"
+        where = f"visit {self.visit}" if self.visit is not None else f"{self.time} {self.at:g}"
         start = self.data.drop_duplicates(self.subject)["rebaseline_year"]
         lost = {unit: sum(e.n for e in self.exclusions if e.unit == unit)
                 for unit in ("visit", "subject")}  # fmt: skip
@@ -81,7 +84,13 @@ class Rebaselined(Result):
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw the trajectories from the new baseline on; ``outcome=`` chooses the measure."""
         outcome = kws.pop("outcome", self.outcomes[0])
-        frame = self.data.rename(columns={self.subject: "subject_id", outcome: "value"})
+        frame = pd.DataFrame(
+            {
+                "subject_id": self.data[self.subject],
+                "year": self.data[self.time] / (DAYS_PER_YEAR if self.time == "day" else 1.0),
+                "value": self.data[outcome],
+            }
+        )
         options = {"y_label": outcome, "x_label": "Years from the new baseline"}
         shown = frame.dropna(subset=["value"])
         return plot_trajectories(shown, ax=ax, **{"origin": self.origin, **options, **kws})
@@ -94,6 +103,7 @@ class Rebaselined(Result):
             "outcomes": list(self.outcomes),
             "visit": self.visit,
             "at": self.at,
+            "time": self.time,
             "n_subjects": self.n_subjects,
             "n_obs": self.n_obs,
             "origin": self.origin,
@@ -198,6 +208,7 @@ def rebaseline(
         visit=visit,
         at=at,
         subject=subject,
+        time=time,
         n_subjects=int(kept[subject].nunique()),
         n_obs=len(kept),
         origin=origin,

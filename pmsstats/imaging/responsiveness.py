@@ -180,8 +180,8 @@ def compare_responsiveness(
     Raises
     ------
     DesignError
-        If `options` are given beside a spec, a column is absent, the direction of a measure is unknown, a subject has two values at
-        one visit, or fewer than five subjects have a change.
+        If `options` are given beside a spec, a column is absent, the direction of a measure is
+        unknown, a subject has two values at one visit, or fewer than five subjects have a change.
 
     Notes
     -----
@@ -204,9 +204,10 @@ def compare_responsiveness(
     probability of a hypothesis. Intervals of differences to the best are not widened for having
     picked the best.
 
-    No one R or SAS statement gives this. Nearest in R: ``mean(d) / sd(d)`` of each measure's changes
-    in ``boot::boot(d, statistic, R = 2000, strata = group)``, then ``boot::boot.ci(type = "bca")``;
-    in SAS: ``PROC SURVEYSELECT METHOD=URS SAMPRATE=1 REPS=2000`` and ``PROC MEANS`` by replicate.
+    No one R or SAS statement gives this. Nearest in R: ``mean(d) / sd(d)`` of the changes as the
+    statistic of ``boot::boot(d, statistic, R = 2000, strata = group)``, then ``boot::boot.ci(type =
+    "bca")``; in SAS: ``PROC SURVEYSELECT METHOD=URS SAMPRATE=1 REPS=2000``, then ``PROC MEANS`` by
+    replicate.
 
     References
     ----------

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pmsstats.errors import ConvergenceError, DesignError
 from pmsstats.imaging.array_fits import ArrayFit, fit_arrays
+from pmsstats.imaging.column_labels import as_labels
 from pmsstats.imaging.empirical_bayes import scanner_moments
 from pmsstats.imaging.harmonisation import (
     HarmonisationResult,
@@ -18,11 +19,10 @@ from pmsstats.imaging.harmonisation import (
     shrunk_effects,
     stack_moments,
 )
-from pmsstats.imaging.column_labels import as_labels
 from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
 from pmsstats.imaging.harmonised_slopes import HarmonisedSlopes
-from pmsstats.imaging.yearly_slope_weights import yearly_slope_weights
 from pmsstats.imaging.standardised_feature import adjust, scanner_columns, standardise_arrays
+from pmsstats.imaging.yearly_slope_weights import yearly_slope_weights
 from pmsstats.models.columns import independent_columns
 from pmsstats.models.lmm import LMMResult, fit_lmm
 from pmsstats.seeds import Seed, stream

@@ -41,8 +41,8 @@ def as_spec(kind: type[Spec], asked: Any, options: Mapping[str, Any]) -> Spec:
     if isinstance(asked, kind):
         if options:
             raise DesignError(
-                f"{', '.join(f'`{name}`' for name in options)} cannot be given beside a "
-                f"{kind.__name__}, which says it all. Change the spec, as in "
+                f"{', '.join(f'`{name}`' for name in options)} cannot be given beside the "
+                f"{kind.__name__}, which says it all. Change that, as in "
                 f"dataclasses.replace(spec, {next(iter(options))}=...)."
             )
         return asked

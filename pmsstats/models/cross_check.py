@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CrossCheckResult", "cross_check"]
 
+_COLUMNS = ("engine", "quantity", "digits", "required", "largest_difference", "term", "agrees",
+            "stopped_below")  # fmt: skip
 _MOST_DIGITS = 15.0  # of a double
 _REQUIRED = {
     "estimate": 5.0,
@@ -215,10 +217,29 @@ def cross_check(fit: LMMResult, *, engines: Sequence[str] | None = None) -> Cros
     made = fit.fit_log.engine
     wanted = [name for name in LMM_ENGINES if name != made] if engines is None else list(engines)
     _check_engines(wanted, made)
-    tables: list[pd.DataFrame] = []
+    agreement, unavailable, missing = _ask_all(fit, wanted)
+    result = CrossCheckResult(
+        spec=fit.spec,
+        engine=made,
+        agreement=agreement,
+        unavailable=tuple(unavailable),
+        missing=tuple(missing),
+        n_subjects=fit.n_subjects,
+        exclusions=fit.exclusions,
+    )
+    if not result.agrees:
+        warnings.warn(result.headline(), EngineDisagreementWarning, stacklevel=2)
+    return result
+
+
+def _ask_all(
+    fit: LMMResult, engines: Sequence[str]
+) -> tuple[pd.DataFrame, list[tuple[str, str]], list[tuple[str, str]]]:
+    """Compare with each engine; list engines that gave no answer, and quantities not given."""
+    tables = [pd.DataFrame(columns=_COLUMNS)]
     unavailable: list[tuple[str, str]] = []
     missing: list[tuple[str, str]] = []
-    for name in wanted:
+    for name in engines:
         try:
             answer, below = _ask(fit, name)
         except (BackendUnavailableError, ConvergenceError, DesignError) as exc:
@@ -228,22 +249,7 @@ def cross_check(fit: LMMResult, *, engines: Sequence[str] | None = None) -> Cros
         absent = table["digits"].isna()
         missing += [(name, str(quantity)) for quantity in table.loc[absent, "quantity"]]
         tables.append(table[~absent].assign(stopped_below=below))
-    columns = ["engine", "quantity", "digits", "required", "largest_difference", "term", "agrees",
-               "stopped_below"]  # fmt: skip
-    result = CrossCheckResult(
-        spec=fit.spec,
-        engine=made,
-        agreement=(
-            pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-        ),
-        unavailable=tuple(unavailable),
-        missing=tuple(missing),
-        n_subjects=fit.n_subjects,
-        exclusions=fit.exclusions,
-    )
-    if not result.agrees:
-        warnings.warn(result.headline(), EngineDisagreementWarning, stacklevel=2)
-    return result
+    return pd.concat(tables[1:] or tables, ignore_index=True), unavailable, missing
 
 
 def _check_engines(wanted: Sequence[str], made: str) -> None:

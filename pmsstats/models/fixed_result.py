@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 import numpy as np
 import pandas as pd
 
-from pmsstats.errors import DesignError, nearest
+from pmsstats.models.contrasts import contrast_weights
 from pmsstats.models.inference import tabulate_estimates
 from pmsstats.results import Exclusion, FitLog, Result
 
@@ -164,7 +164,8 @@ class FixedEffectsResult(Result):
         DesignError
             If a term is unknown, or the shape does not fit.
         """
-        names, weights = self._weights(contrasts, labels)
+        terms = self.coefficients["term"].tolist()
+        names, weights = contrast_weights(contrasts, terms, labels=labels)
         return self.estimate(names, weights)
 
     def estimate(self, names: Sequence[str], weights: np.ndarray) -> pd.DataFrame:
@@ -218,7 +219,7 @@ class FixedEffectsResult(Result):
         R: ``lmerTest::contestMD(model, L)``, ``pbkrtest::KRmodcomp``, ``mmrm::df_md``; SAS: the
         ``CONTRAST`` statement.
         """
-        _, weights = self._weights(contrasts, None)
+        _, weights = contrast_weights(contrasts, self.coefficients["term"].tolist())
         return self.inference.f_test(weights, self.coefficients["estimate"].to_numpy())
 
     def anova(self) -> AnovaResult:
@@ -262,27 +263,6 @@ class FixedEffectsResult(Result):
 
         return estimate_means(self, by, at=at, weights=weights)
 
-    def _weights(
-        self, contrasts: Any, labels: Sequence[str] | None
-    ) -> tuple[list[str], np.ndarray]:
-        """Turn any form of contrasts to names and weights."""
-        terms = self.coefficients["term"].tolist()
-        if isinstance(contrasts, Mapping):
-            several = all(isinstance(value, Mapping) for value in contrasts.values())
-            named = contrasts if several else {" ".join(map(str, contrasts)): contrasts}
-            weights = np.array([_by_term(entry, terms) for entry in named.values()])
-            return [str(name) for name in named], weights
-        weights = np.atleast_2d(np.asarray(contrasts, dtype=float))
-        if weights.shape[1] != len(terms) or not np.isfinite(weights).all():
-            raise DesignError(
-                f"`contrasts` must have {len(terms)} finite weights per row, one for each of "
-                f"{', '.join(terms)}; got shape {weights.shape}."
-            )
-        names = list(labels) if labels is not None else [f"C{i + 1}" for i in range(len(weights))]
-        if len(names) != len(weights):
-            raise DesignError(f"`labels` has {len(names)} name(s) for {len(weights)} contrast(s).")
-        return names, weights
-
     def predict(self, newdata: pd.DataFrame) -> pd.DataFrame:
         """Estimate the mean of the outcome for given values of the covariates.
 
@@ -306,14 +286,3 @@ class FixedEffectsResult(Result):
         keep = [c for c in ("estimate", "std_error", "df", "conf_low", "conf_high") if c in made]
         clash = [c for c in keep if c in newdata.columns]
         return pd.concat([newdata.drop(columns=clash).reset_index(drop=True), made[keep]], axis=1)
-
-
-def _by_term(entry: Mapping[str, float], terms: Sequence[str]) -> list[float]:
-    """Put named weights into the order of the coefficients."""
-    for name in entry:
-        if name not in terms:
-            raise DesignError(
-                f"The model has no term {name!r}.{nearest(str(name), terms)} It has: "
-                f"{', '.join(terms)}."
-            )
-    return [float(entry.get(term, 0.0)) for term in terms]

@@ -61,8 +61,8 @@ class LMMSpec:
         Of every interval.
     df_method : {"satterthwaite", "kenward-roger", "between-within", "residual", "normal"}
         Where degrees of freedom come from. ``"satterthwaite"``, the default, is lmerTest's;
-        ``"kenward-roger"``, pbkrtest's and SAS's ``DDFM=KR``, also adjusts the standard errors
-        and holds its level in the smallest samples; ``"normal"`` takes the variances as known.
+        ``"kenward-roger"``, pbkrtest's, also adjusts the standard errors and holds its level in
+        the smallest samples; ``"normal"`` takes the variances as known.
     weights : str, optional
         Column of positive weights: the residual variance of a row is ``sigma^2 / weight``.
 
@@ -260,9 +260,11 @@ def fit_lmm(
 
     The same numbers come from R's ``lmerTest::lmer`` (``summary(model)``; with ``ddf =
     "Kenward-Roger"`` through pbkrtest) and from SAS's ``PROC MIXED`` with ``RANDOM ... / TYPE=UN
-    SUBJECT=`` and ``DDFM=SATTERTHWAITE`` or ``DDFM=KR``. With `weights`, pbkrtest leaves these
-    out of its adjustment, so that its numbers differ; those given here follow [2]_ with
-    ``V = Z Psi Z' + sigma^2 W^-1``.
+    SUBJECT=`` and ``DDFM=SATTERTHWAITE``. SAS's ``DDFM=KR`` takes the observed information of the
+    variances where [2]_ and pbkrtest take the expected one: in unbalanced data its degrees of
+    freedom differ by a percent or so (:data:`~pmsstats.models.degrees_of_freedom.DfMethod`). With
+    `weights`, pbkrtest leaves these out of its adjustment, so that its numbers differ; those given
+    here follow [2]_ with ``V = Z Psi Z' + sigma^2 W^-1``.
 
     Knots that ``ns(x, df=...)`` places, and means that ``center(x)`` and ``scale(x)`` take, come
     from the rows that are analysed; R's ``lmer`` takes them from all rows, before those with

@@ -99,10 +99,11 @@ def mixed_inference(
 
     Kenward-Roger, as in R ``pbkrtest::vcovAdj`` [3]_: the variance parameters are the entries of
     ``sigma^2 Psi`` and ``sigma^2``; their covariance is twice the inverse of the *expected*
-    information, as in [1]_. SAS's ``DDFM=KR`` takes the observed one, so that its numbers differ a
-    little in unbalanced data (:data:`~pmsstats.models.degrees_of_freedom.DfMethod`). The fixed effects' covariance is ``Phi_A`` of [1]_. A singular fit is
-    treated like any other, as by pbkrtest: negative variances are not excluded. Where the
-    information cannot be inverted its pseudo-inverse is taken.
+    information, as in [1]_; the fixed effects' covariance is ``Phi_A`` of [1]_. SAS's ``DDFM=KR``
+    takes the observed information, so that its numbers differ a little in unbalanced data; how much
+    :data:`~pmsstats.models.degrees_of_freedom.DfMethod` says. A singular fit is treated like any
+    other, as by pbkrtest: negative variances are not excluded. Where the information cannot be
+    inverted its pseudo-inverse is taken.
 
     ``"residual"``: rows less fixed effects, SAS ``DDFM=RESIDUAL``. ``"between-within"``: see
     :func:`~pmsstats.models.degrees_of_freedom.between_within_df`.

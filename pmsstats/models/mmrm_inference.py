@@ -83,11 +83,11 @@ def marginal_inference(
     comparison with its printed results), W is twice the inverse of the *observed* second
     derivatives of ``-2 log L``, and the derivatives are in variances, covariances and
     correlations themselves; R's pbkrtest, and with it
-    :func:`~pmsstats.models.mixed_inference.mixed_inference`, takes the expected ones. So
-    ``kenward-roger`` is SAS's ``DDFM=KR``; ``kenward-roger-linear``
-    leaves R out, as ``DDFM=KR(LINEAR)`` does. Both are the same where
-    the covariance is linear in its parameters: us, toep, cs. ``satterthwaite`` [2]_ takes the
-    same W (``DDFM=SATTERTHWAITE``).
+    :func:`~pmsstats.models.mixed_inference.mixed_inference`, takes the expected ones
+    (:data:`~pmsstats.models.degrees_of_freedom.DfMethod` says how far apart that is). So
+    ``kenward-roger`` is SAS's ``DDFM=KR``; ``kenward-roger-linear`` leaves R out, as
+    ``DDFM=KR(LINEAR)`` and pbkrtest do. Both are the same where the covariance is linear in its
+    parameters: us, toep, cs. ``satterthwaite`` [2]_ takes the same W (``DDFM=SATTERTHWAITE``).
 
     ``residual`` is ``n - rank(X)``; ``between-within`` [3]_ counts as
     :func:`~pmsstats.models.degrees_of_freedom.between_within_df` says. SAS's ``DDFM=BETWITHIN``

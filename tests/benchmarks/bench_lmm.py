@@ -1,8 +1,9 @@
 """Linear mixed models: one fit, a batch, a million rows; beside lme4 with lmerTest and statsmodels.
 
 Every fit ends with p values (Satterthwaite's degrees of freedom where the program has them) and
-starts from a data frame and a formula. R is timed inside of R, after its start and a first fit;
-its rows are left out where R or lmerTest is absent.
+starts from a data frame and a formula. Every time is the median of several runs. R is timed inside
+of R, after its start and a first fit; its rows are left out, with what R said, where R or lmerTest
+is absent.
 """
 
 from __future__ import annotations
@@ -13,16 +14,14 @@ import resource
 import shutil
 import subprocess
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
+from timing import machine, median_seconds
 
 from pmsstats.models import fit_lmm, fit_lmm_batch
 from pmsstats.seeds import stream
@@ -30,26 +29,21 @@ from pmsstats.seeds import stream
 FORMULA = "y ~ year * arm + (year | subject_id)"
 N_REPLICATES, N_SUBJECTS, N_VISITS, DROPOUT = 1000, 200, 5, 0.15
 N_IN_R = 20
+RUNS = 5  # of everything but one fit of ours (20), one of statsmodels (3) and the million rows (1)
 TIME_IN_R = """
 suppressMessages(library(lmerTest))
 arguments <- commandArgs(TRUE)
+n_runs <- as.integer(arguments[3])
+median_seconds <- function(run) {
+  median(replicate(n_runs, system.time(run())[["elapsed"]]))
+}
 one <- read.csv(arguments[1]); many <- read.csv(arguments[2])
 fit <- function(d) coef(summary(lmer(y ~ year * arm + (year | subject_id), data = d)))
 invisible(fit(one))
-cat(system.time(for (i in 1:5) fit(one))[["elapsed"]] / 5, "\n")
+cat(median_seconds(function() fit(one)), "\n")
 parts <- split(many, many$replicate)
-cat(system.time(for (d in parts) fit(d))[["elapsed"]] / length(parts), "\n")
+cat(median_seconds(function() for (d in parts) fit(d)) / length(parts), "\n")
 """
-
-
-def best(call: Callable[[], Any], repeats: int) -> float:
-    """Return the shortest of several times, in seconds."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def trial() -> pd.DataFrame:
@@ -95,6 +89,7 @@ def responses(design: pd.DataFrame, drawn: tuple[np.ndarray, ...]) -> np.ndarray
 def time_in_r(one: pd.DataFrame, design: pd.DataFrame, y: np.ndarray) -> tuple[float, float] | None:
     """Return R's seconds for the one fit, and per replicate; None where it cannot be asked."""
     if shutil.which("Rscript") is None:
+        print("Rscript is not on the path: the rows of R are left out")
         return None
     seen = [(r, ~np.isnan(y[r])) for r in range(N_IN_R)]
     many = pd.concat([design[s].assign(y=y[r][s], replicate=r) for r, s in seen])
@@ -103,9 +98,10 @@ def time_in_r(one: pd.DataFrame, design: pd.DataFrame, y: np.ndarray) -> tuple[f
         one.to_csv(paths[0], index=False)
         many.to_csv(paths[1], index=False)
         paths[2].write_text(TIME_IN_R, encoding="utf-8")
-        command = ["Rscript", str(paths[2]), str(paths[0]), str(paths[1])]
+        command = ["Rscript", str(paths[2]), str(paths[0]), str(paths[1]), str(RUNS)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        print(f"R stopped with code {done.returncode}, its rows are left out:\n{done.stderr}")
         return None
     first, second = done.stdout.split()
     return float(first), float(second)
@@ -116,7 +112,7 @@ def time_statsmodels(one: pd.DataFrame) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = smf.mixedlm("y ~ year * arm", one, groups="subject_id", re_formula="~year")
-        return best(lambda: model.fit().summary(), 1)
+        return median_seconds(lambda: model.fit().summary(), 3)
 
 
 def fit_a_million() -> tuple[float, float]:
@@ -128,7 +124,7 @@ def fit_a_million() -> tuple[float, float]:
     y = 10 + rng.normal(size=n)[code] + (0.3 * rng.normal(size=n)[code] - 0.3) * year
     data = pd.DataFrame({"subject_id": code, "year": year, "y": y + rng.normal(size=len(y))})
     data["arm"] = np.where(code % 2, "active", "placebo")
-    seconds = best(lambda: fit_lmm(data, FORMULA), 1)
+    seconds = median_seconds(lambda: fit_lmm(data, FORMULA), 1)
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
@@ -142,26 +138,23 @@ def compare(rows: list[tuple[str, float]], title: str) -> None:
 
 def main() -> None:
     """Measure and print."""
+    print(f"{machine()}; linear mixed models {FORMULA}; medians of several runs")
     one, design = trial(), schedule()
     y = responses(design, draw(1))
     fit_lmm(one, FORMULA)  # compiles
     fit_lmm_batch(design, FORMULA, y[:2])
     in_r = time_in_r(one, design, y)
-    print(f"{os.cpu_count()} cores; linear mixed models {FORMULA}")
-    if in_r is None:
-        print("R with lme4 and lmerTest does not answer here: its rows are left out")
 
-    rows = [("pmsstats fit_lmm", best(lambda: fit_lmm(one, FORMULA), 10))]
+    rows = [("pmsstats fit_lmm", median_seconds(lambda: fit_lmm(one, FORMULA), 20))]
     rows += [("R lmerTest::lmer, summary", in_r[0])] if in_r else []
     rows += [("statsmodels MixedLM (no df)", time_statsmodels(one))]
     compare(rows, f"One fit: 500 subjects, {len(one)} rows")
 
-    batch = [
-        (f"pmsstats fit_lmm_batch, n_jobs={n}",
-         best(lambda n=n: fit_lmm_batch(design, FORMULA, y, n_jobs=n), 5) / N_REPLICATES)
-        for n in sorted({1, os.cpu_count() or 1})
-    ]  # fmt: skip
-    drawing = best(lambda: draw(1), 5) / N_REPLICATES
+    batch = []
+    for n in sorted({1, os.cpu_count() or 1}):
+        seconds = median_seconds(lambda n=n: fit_lmm_batch(design, FORMULA, y, n_jobs=n), RUNS)
+        batch.append((f"pmsstats fit_lmm_batch, n_jobs={n}", seconds / N_REPLICATES))
+    drawing = median_seconds(lambda: draw(1), RUNS) / N_REPLICATES
     compare(
         [*batch, ("numpy: drawing its random numbers", drawing)]
         + ([(f"R lmerTest::lmer, summary ({N_IN_R} replicates)", in_r[1])] if in_r else []),

@@ -18,6 +18,7 @@ estimated as having no variance, which is an answer; a singular unstructured cov
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -282,6 +283,7 @@ def mcse(share: float, n: int) -> float:
 
 def main() -> None:
     """Simulate and print."""
+    print(f"{os.cpu_count()} cores", file=sys.stderr)
     tables = []
     for design in DESIGNS:
         for n_per_arm, n_replicates in N_REPLICATES.items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from properties import assert_result_contract
-from scipy import optimize
+from scipy import optimize, stats
 
 from pmsstats.errors import DesignError
 from pmsstats.imaging import ChangeSpec, change_from_baseline, fit_change
@@ -14,6 +15,9 @@ from pmsstats.models import LMMSpec, fit_lmm
 
 YEARS = np.array([0.0, 0.5, 1.0, 2.0])
 EQUAL = 1e-5  # two fits of the same likelihood, each to about 1e-6 of a variance ratio
+DAYS_PER_YEAR = 365.25
+VARIANCE = 1e-4  # of a slope: flatter than the residual variance, in the same two fits
+DF = 1e-3  # from second derivatives at variances that are known to 1e-6
 DENSE = 1e-4  # a general-purpose optimiser over four parameters
 
 
@@ -35,7 +39,7 @@ def complete():
 
 @pytest.fixture(scope="module")
 def changes(complete):
-    return change_from_baseline(complete, "pbvc_pct")[0]
+    return change_from_baseline(complete, "pbvc_pct").data
 
 
 @pytest.mark.parametrize("method", ["REML", "ML"])
@@ -57,14 +61,15 @@ def test_complete_data_give_the_slopes_of_the_level_model(complete, changes, met
     slope = parts.loc[(parts["term1"] == "year") & (parts["kind"] == "variance"), "estimate"].iloc[
         0
     ]
-    assert change.fit.variance_components["estimate"].iloc[0] == pytest.approx(slope, rel=1e-4)
+    found = change.fit.variance_components["estimate"].iloc[0]
+    assert found == pytest.approx(slope, rel=VARIANCE)
 
 
 def test_level_of_the_baseline_leaves_no_trace(complete, changes):
     rng = np.random.default_rng(3)
     moved = complete["subject_id"].map(pd.Series(rng.normal(0, 50, 60)))
     other = change_from_baseline(complete.assign(pbvc_pct=complete["pbvc_pct"] + moved), "pbvc_pct")
-    pd.testing.assert_frame_equal(other[0], changes)
+    pd.testing.assert_frame_equal(other.data, changes)
 
 
 def dense_fit(changes: pd.DataFrame, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +101,7 @@ def dense_fit(changes: pd.DataFrame, kind: str) -> tuple[np.ndarray, np.ndarray]
 
 @pytest.mark.parametrize("kind", ["shared", "level", "independent"])
 def test_unequal_visits_give_the_dense_restricted_likelihood(kind):
-    changes, _ = change_from_baseline(levels(5, n=40, drop=0.25), "pbvc_pct")
+    changes = change_from_baseline(levels(5, n=40, drop=0.25), "pbvc_pct").data
     made = fit_change(changes, ChangeSpec(outcome="pbvc_pct", by="arm", baseline_error=kind))
     beta, std_error = dense_fit(changes, kind)
     table = made.table().set_index("term").loc[["placebo", "active - placebo"]]
@@ -108,7 +113,7 @@ def test_unequal_visits_give_the_dense_restricted_likelihood(kind):
 def test_with_the_error_of_the_level_standard_errors_are_those_of_repeated_trials():
     std_errors, wrong, right = [], [], []
     for seed in range(60):
-        changes, _ = change_from_baseline(levels(200 + seed, n=40), "pbvc_pct")
+        changes = change_from_baseline(levels(200 + seed, n=40), "pbvc_pct").data
         made = {
             kind: fit_change(
                 changes, ChangeSpec(outcome="pbvc_pct", by="arm", baseline_error=kind)
@@ -163,16 +168,99 @@ def test_units_scale_estimates_and_leave_the_test(changes):
     np.testing.assert_allclose(small["statistic"], one["statistic"], rtol=EQUAL)
 
 
+def in_days(changes: pd.DataFrame) -> pd.DataFrame:
+    return changes.assign(day=DAYS_PER_YEAR * changes["year"])
+
+
+def test_days_and_years_give_the_same_slopes_lines_and_figure(changes):
+    years = fit_change(changes, ChangeSpec(outcome="pbvc_pct", by="arm"))
+    days = fit_change(in_days(changes), ChangeSpec(outcome="pbvc_pct", by="arm", time="day"))
+    columns = ["estimate", "std_error", "conf_low", "conf_high"]
+    np.testing.assert_allclose(days.table()[columns], years.table()[columns], rtol=EQUAL)
+    assert days.headline() == years.headline()
+    assert "per year" in days.headline()
+    one, other = years.mean_lines(), days.mean_lines()
+    assert one["group"].tolist() == other["group"].tolist() == ["placebo"] * 2 + ["active"] * 2
+    np.testing.assert_allclose(other.iloc[:, 1:], one.iloc[:, 1:], rtol=EQUAL)
+    # Two years after baseline, by hand.
+    slope = years.table().set_index("term").loc["placebo", "estimate"]
+    assert other.loc[1, "year"] == pytest.approx(2.0)
+    assert other.loc[1, "estimate"] == pytest.approx(2 * slope, rel=EQUAL)
+
+
+def test_figure_of_days_is_drawn_in_years(changes):
+    made = fit_change(in_days(changes), ChangeSpec(outcome="pbvc_pct", by="arm", time="day"))
+    _, ax = plt.subplots()
+    made.plot(ax=ax)
+    lines = [line for line in ax.get_lines() if line.get_gid() == "fitted"]
+    drawn = np.array([line.get_ydata()[-1] for line in lines])
+    slopes = made.table().set_index("term").loc[["placebo", "active"], "estimate"]
+    np.testing.assert_allclose(drawn, 2 * slopes, rtol=EQUAL)
+    assert [line.get_xdata()[-1] for line in lines] == pytest.approx([2.0, 2.0])
+    subjects = [c for c in ax.collections if c.get_gid() == "individuals"]
+    last = max(path.vertices[:, 0].max() for c in subjects for path in c.get_paths())
+    assert last == pytest.approx(2.0)
+    assert ax.get_xlabel() == "Years from baseline"
+    plt.close("all")
+
+
+def test_labels_that_look_like_differences_are_arms(changes):
+    names = {"placebo": "placebo", "active": "drug - 10 mg"}
+    renamed = changes.assign(arm=changes["arm"].cat.rename_categories(names))
+    spec = ChangeSpec(outcome="pbvc_pct", by="arm")
+    made, plain = fit_change(renamed, spec), fit_change(changes, spec)
+    table = made.table()
+    assert table["quantity"].tolist() == ["slope", "slope", "difference"]
+    assert table["term"].tolist() == ["placebo", "drug - 10 mg", "drug - 10 mg - placebo"]
+    np.testing.assert_allclose(table["estimate"], plain.table()["estimate"], rtol=EQUAL)
+    assert made.mean_lines()["group"].unique().tolist() == ["placebo", "drug - 10 mg"]
+    _, ax = plt.subplots()
+    made.plot(ax=ax)
+    assert sum(line.get_gid() == "fitted" for line in ax.get_lines()) == 2
+    plt.close("all")
+
+
+def test_complete_data_by_kenward_and_roger_are_a_t_test_of_each_subjects_slope(changes, complete):
+    """Least-squares lines of the level are independent, with one variance for all."""
+    spec = ChangeSpec(
+        outcome="pbvc_pct", by="arm", baseline_error="level", df_method="kenward-roger"
+    )
+    row = fit_change(changes, spec).table().set_index("quantity").loc["difference"]
+    slope = complete.groupby("subject_id").apply(
+        lambda mine: np.polyfit(mine["year"], mine["pbvc_pct"], 1)[0], include_groups=False
+    )
+    active = complete.groupby("subject_id")["arm"].first() == "active"
+    expected = stats.ttest_ind(slope[active], slope[~active])
+    assert row["statistic"] == pytest.approx(expected.statistic, rel=EQUAL)
+    assert row["df"] == pytest.approx(len(slope) - 2, rel=DF)
+    assert row["p_value"] == pytest.approx(expected.pvalue, rel=DF)
+
+
+def test_degrees_of_freedom_are_those_that_were_asked_for():
+    changes = change_from_baseline(levels(5, n=16, drop=0.25), "pbvc_pct").data
+    formula = "pbvc_pct ~ 0 + year + year:arm + (1 | subject_id) + (0 + year | subject_id)"
+    found = {}
+    for method in ("satterthwaite", "kenward-roger", "normal"):
+        spec = ChangeSpec(outcome="pbvc_pct", by="arm", df_method=method)
+        found[method] = fit_change(changes, spec).table().iloc[-1]
+        expected = fit_lmm(changes, formula, df_method=method).table().iloc[-1]
+        for column in ("std_error", "p_value"):
+            assert found[method][column] == pytest.approx(expected[column], rel=EQUAL)
+    assert found["kenward-roger"]["std_error"] > found["satterthwaite"]["std_error"]
+    assert found["normal"]["p_value"] < found["satterthwaite"]["p_value"]
+
+
 def test_change_from_baseline_by_hand():
     data = pd.DataFrame(
         {"subject_id": list("aaabbc"), "year": [-0.1, 0, 1, 0, 2, 1],
          "brain_ml": [1510.0, 1500.0, 1485.0, 1400.0, 1414.0, 1300.0]}
     )  # fmt: skip
-    made, exclusions = change_from_baseline(data, "brain_ml")
-    assert made["brain_ml"].tolist() == [-15.0, 14.0]
-    percent, _ = change_from_baseline(data, "brain_ml", percent=True)
+    made = change_from_baseline(data, "brain_ml")
+    assert made.data["brain_ml"].tolist() == [-15.0, 14.0]
+    assert (made.n_subjects, made.n_obs) == (2, 2)
+    percent = change_from_baseline(data, "brain_ml", percent=True).data
     assert percent["brain_ml"].tolist() == pytest.approx([-1.0, 1.0])
-    counts = {(e.unit, e.reason): e.n for e in exclusions}
+    counts = {(e.unit, e.reason): e.n for e in made.exclusions}
     assert counts == {
         ("subject", "no value at baseline"): 1,
         ("row", "no value at baseline"): 1,
@@ -187,7 +275,14 @@ def test_two_values_at_baseline_are_refused():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"baseline_error": "none"}, {"covariates": ["age"]}], ids=["error", "covariates"]
+    "fields",
+    [
+        {"baseline_error": "none"},
+        {"covariates": ["age"]},
+        {"df_method": "between-within"},
+        {"df_method": "kenward-roger", "method": "ML"},
+    ],
+    ids=["error", "covariates", "df", "df by ML"],
 )
 def test_wrong_requests_are_refused(fields):
     with pytest.raises(DesignError):

@@ -17,7 +17,7 @@ from scipy import stats
 
 from pmsstats.cohort.schema import DataDictionary, Measure
 from pmsstats.errors import DesignError, FormulaError
-from pmsstats.imaging.agreement import AgreementResult, estimate_agreement
+from pmsstats.imaging.agreement import AgreementResult, AgreementSpec, estimate_agreement
 from pmsstats.imaging.limits_of_agreement import limits_of_agreement
 from pmsstats.imaging.precision import PrecisionResult, PrecisionSpec, estimate_precision
 from pmsstats.imaging.reliability import icc_one_way, one_way
@@ -366,3 +366,27 @@ def test_bad_agreements_are_refused():
         PrecisionSpec(measures=())
     with pytest.raises(DesignError, match="twice"):
         dataclasses.replace(PrecisionSpec(measures=("a",)), measures=("a", "a"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "match"),
+    [
+        (PrecisionSpec(measures=("thalamus_ml",)), {"replicate": "scan"}, "`replicate` cannot"),
+        (PrecisionSpec(measures=("thalamus_ml",)), {"coverage": 0.95}, "`coverage` cannot"),
+        ("thalamus_ml", {"level": 0.9}, "`level` is no option"),
+    ],
+)
+def test_options_of_precision_that_would_be_ignored_are_refused(asked, options, match):
+    with pytest.raises(DesignError, match=match):
+        estimate_precision(scans(), asked, **options)
+
+
+def test_options_of_agreement_that_would_be_ignored_are_refused():
+    frame, spec = load_case("precision_pef").input, AgreementSpec(first=METERS[0], second=METERS[1])
+    with pytest.raises(DesignError, match="`coverage` cannot be given beside the AgreementSpec"):
+        estimate_agreement(frame, spec, coverage=0.9)
+    with pytest.raises(DesignError, match="`second` cannot"):
+        estimate_agreement(frame, spec, METERS[1])
+    with pytest.raises(DesignError, match="`second` must be given"):
+        estimate_agreement(frame, METERS[0])
+    assert estimate_agreement(frame, spec).spec == estimate_agreement(frame, *METERS).spec == spec

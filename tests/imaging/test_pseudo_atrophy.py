@@ -195,3 +195,16 @@ def test_data_that_cannot_tell_are_refused():
 @pytest.mark.parametrize("spec", [PIECEWISE, EXPONENTIAL], ids=["piecewise", "exponential"])
 def test_result_keeps_the_contract(spec):
     assert_result_contract(fit_early_effect(trial(6, n=30), spec))
+
+
+@pytest.mark.parametrize("spec", [PIECEWISE, EXPONENTIAL], ids=["piecewise", "exponential"])
+def test_labels_that_look_like_differences_are_arms(spec):
+    data = trial(6, n=30)
+    names = {"placebo": "drug - 0 mg", "active": "drug - 10 mg"}
+    renamed = data.assign(arm=data["arm"].cat.rename_categories(names))
+    made, plain = fit_early_effect(renamed, spec), fit_early_effect(data, spec)
+    table = made.table()
+    is_pair = table["term"] == "drug - 10 mg - drug - 0 mg"
+    assert table["is_difference"].tolist() == is_pair.tolist()
+    assert is_pair.sum() == 2
+    assert made.headline().count("difference in") == plain.headline().count("difference in") == 2

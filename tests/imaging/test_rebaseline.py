@@ -69,6 +69,8 @@ def test_time_in_days_restarts_too(visits):
     made = rebaseline(visits.drop(columns="year"), outcomes="brain_ml", at=180, time="day")
     assert made.data["day"].tolist() == [0, 182, 547, 0, 365]
     assert made.data["rebaseline_year"].iloc[0] == pytest.approx(183 / 365.25, abs=0.003)
+    assert "New baseline at day 180 (median" in made.headline()
+    assert_result_contract(made)
 
 
 def test_input_is_left_alone_and_order_of_rows_does_not_matter(visits):

@@ -298,6 +298,40 @@ def test_result_contract():
     assert table["difference"].iloc[0] == 0
 
 
+@pytest.mark.parametrize("rank_by", ["srm", "effect_size", "guyatt", "standardised_difference"])
+def test_relative_efficiency_is_of_numbers_of_patients_whatever_ranks(rank_by):
+    """Patients needed: 1 / srm^2 in one group, 1 / d^2 in two, up to one factor for all."""
+    frame = visits()
+    table = compare_responsiveness(
+        frame, MEASURES, time="year", between=(0, 2), group="phenotype", stable="HC", seed=1,
+        rank_by=rank_by, n_replicates=100,
+    ).table().set_index("term")  # fmt: skip
+    well = wide(frame, 0)["phenotype"] == "HC"
+    needed = {}
+    for name in MEASURES:
+        change = wide(frame, 2)[name] - wide(frame, 0)[name]
+        mean, variance = change[~well].mean(), change[~well].var()
+        test = stats.ttest_ind(change[~well], change[well])
+        sizes = 1 / (~well).sum() + 1 / well.sum()
+        needed[name] = {
+            "srm": variance / mean**2,
+            "standardised_difference": 1 / (test.statistic**2 * sizes),
+        }
+    by = {"standardised_difference": "standardised_difference"}.get(rank_by, "srm")
+    best = table.index[0]
+    for name in MEASURES:
+        expected = needed[best][by] / needed[name][by]
+        assert table.loc[name, "relative_efficiency"] == pytest.approx(expected)
+
+
+def test_relative_efficiency_is_missing_where_change_goes_the_other_way():
+    found = compare_responsiveness(
+        visits(), MEASURES, time="year", between=(0, 2), direction="improvement", seed=1,
+        n_replicates=100,
+    )  # fmt: skip
+    assert found.table()["relative_efficiency"].isna().all()
+
+
 def test_same_seed_same_answer_and_others_differ():
     frame = visits()
     again = compare_responsiveness(frame, MEASURES, time="year", between=(0, 2), seed=1)
@@ -382,6 +416,29 @@ def test_bad_requests_are_refused(change, options, match):
     given_options = {"time": "year", "between": (0, 2), "seed": 1, **options}
     with pytest.raises((DesignError, FormulaError), match=match):
         compare_responsiveness(visits().assign(**change), MEASURES, **given_options)
+
+
+SPEC = ResponsivenessSpec(measures=("sdmt",), time="year", between=(0, 2), n_replicates=100)
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "match"),
+    [
+        (SPEC, {"rank_by": "effect_size"}, "`rank_by` cannot be given beside the Responsiveness"),
+        (SPEC, {"conf_level": 0.95}, "`conf_level` cannot"),
+        (SPEC, {"time": "year", "between": (0, 1)}, "`time`, `between` cannot"),
+        (["sdmt"], {"rankby": "srm"}, "`rankby` is no option.*'rank_by'"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(asked, options, match):
+    with pytest.raises(DesignError, match=match):
+        compare_responsiveness(visits(), asked, seed=1, **options)
+
+
+def test_a_spec_and_its_columns_and_options_ask_the_same():
+    options = {"time": "year", "between": (0, 2), "n_replicates": 100, "seed": 1}
+    spec = compare_responsiveness(visits(), SPEC, seed=1)
+    assert compare_responsiveness(visits(), "sdmt", **options).spec == spec.spec == SPEC
 
 
 def test_unknown_directions_are_refused_and_can_be_given():

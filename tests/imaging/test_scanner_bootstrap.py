@@ -49,6 +49,8 @@ def test_estimates_are_those_of_the_model_of_harmonised_values(data, found):
 
 
 def test_summary_is_that_of_the_replicates(found):
+    assert found.table()["quantity"].tolist() == ["slope", "slope", "difference"]
+    assert "per year (active - placebo)" in found.headline()
     table = found.table().set_index("term")
     draws = found.replicates
     np.testing.assert_allclose(table["std_error"], draws.std(ddof=1)[table.index])

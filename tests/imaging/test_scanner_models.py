@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from properties import assert_result_contract
@@ -9,6 +12,7 @@ from scanner_cases import GAP, SLOPE, scans
 
 from pmsstats.errors import DesignError
 from pmsstats.imaging import HarmonisationSpec, compare_scanner_models, random_scanner_model
+from pmsstats.imaging.yearly_slope_weights import slope_unit, yearly_slope_weights
 from pmsstats.models import fit_lmm
 
 SPEC = HarmonisationSpec(
@@ -16,6 +20,7 @@ SPEC = HarmonisationSpec(
     residual_scale="MSR",
 )  # fmt: skip
 NEAR = 4.0  # standard errors
+SAME = 1e-5  # two fits of one likelihood, in other units
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +91,44 @@ def test_unknown_feature_is_refused(data):
 def test_result_keeps_the_contract(found):
     assert_result_contract(found)
     assert np.isfinite(found.table()["std_error"]).all()
+
+
+def test_days_give_slopes_per_year_and_say_so(data, found):
+    days = data.assign(day=365.25 * data["year"]).drop(columns="year")
+    spec = dataclasses.replace(SPEC, model="day * arm + (1 | subject_id)", time="day")
+    made = compare_scanner_models(days, spec)
+    np.testing.assert_allclose(made.table()["estimate"], found.table()["estimate"], rtol=SAME)
+    assert made.headline().startswith("Slope of feature1 per year (active - placebo) in 200")
+    assert made.headline() == found.headline()
+    _, ax = plt.subplots()
+    made.plot(ax=ax)
+    assert ax.get_xlabel().startswith("Slope of feature1 per year")
+    plt.close("all")
+
+
+def test_labels_that_look_like_differences_are_arms(data, found):
+    names = {"placebo": "drug - 0 mg", "active": "drug - 10 mg"}
+    renamed = data.assign(arm=data["arm"].cat.rename_categories(names))
+    table = compare_scanner_models(renamed, SPEC).table()
+    assert table["quantity"].tolist() == ["slope", "slope", "difference"] * 4
+    np.testing.assert_allclose(table["estimate"], found.table()["estimate"], rtol=SAME)
+
+
+def test_slopes_over_other_columns_name_them():
+    assert slope_unit("month") == "unit of month"
+    assert slope_unit("day") == slope_unit("year") == "year"
+
+
+def test_weights_are_per_year_and_say_what_they_are(data):
+    fit = fit_lmm(data, "feature1 ~ year * arm + (1 | subject_id)")
+    asked = yearly_slope_weights(fit, by="arm")
+    assert asked.quantity == ("slope", "slope", "difference")
+    names = list(fit.design.fixed_names)
+    slope = np.array([name == "year" for name in names], dtype=float)
+    more = np.array([name == "year:arm[T.active]" for name in names], dtype=float)
+    np.testing.assert_allclose(asked.weights, [slope, slope + more, more], atol=1e-12)
+    days = fit_lmm(
+        data.assign(day=365.25 * data["year"]), "feature1 ~ day * arm + (1 | subject_id)"
+    )
+    per_day = yearly_slope_weights(days, by="arm", time="day").weights
+    np.testing.assert_allclose(per_day, 365.25 * asked.weights, atol=1e-9)

@@ -20,6 +20,12 @@ from pmsstats.models.degrees_of_freedom import (
     Satterthwaite,
     between_within_df,
 )
+from pmsstats.models.mixed_design import MixedArrays
+from pmsstats.models.mixed_inference import mixed_inference
+from pmsstats.models.mixed_likelihood import MixedLikelihood
+from pmsstats.models.mmrm_inference import marginal_inference
+from pmsstats.models.mmrm_likelihood import fit_marginal
+from pmsstats.models.mmrm_patterns import RepeatedArrays
 
 ROUNDING = 1e-9  # relative: the same numbers by other arithmetic
 FIELDS = ("statistic", "df_numerator", "df_denominator", "p_value")
@@ -327,3 +333,56 @@ def test_columns_count_as_within_if_they_change_in_any_subject():
     constant = np.array([1e-4, 2e-4, 1e-4, 3e-4, 2e-4, 3e-4, 1e-4])
     X = np.column_stack([np.ones(7), constant, one_changes])
     assert between_within_df(X, subject, 3).tolist() == [1.0, 1.0, 3.0]
+
+
+# --- one method, two informations -------------------------------------------------------------
+
+OPTIMISERS = 1e-7  # relative: two maximisations of one likelihood
+# Shares by which Kenward and Roger's errors and degrees of freedom differ between the two models,
+# as the docstring of DfMethod gives them: subjects, error at least, at most, df at least, at most.
+APART = [(30, 1e-6, 3e-5, 5e-3, 2e-2), (300, 1e-8, 1e-6, 5e-4, 3e-3)]
+
+
+def one_marginal_model(n_subjects: int, missed: float, method: str) -> tuple[Inference, Inference]:
+    """Fit random intercepts and compound symmetry to the same data, two arms and a slope."""
+    rng = np.random.default_rng(3)
+    subject, visit = np.repeat(np.arange(n_subjects), 4), np.tile(np.arange(4), n_subjects)
+    seen = (visit == 0) | (rng.random(len(subject)) >= missed)
+    y = 5 - 0.5 * visit + rng.normal(size=n_subjects)[subject] + rng.normal(0, 0.7, len(subject))
+    X = np.column_stack([np.ones(len(subject)), visit, subject % 2]).astype(float)
+    same = {"y": y[seen], "X": X[seen], "subject": subject[seen], "n_subjects": n_subjects}
+    mixed = MixedArrays(**same, Z=np.ones((seen.sum(), 1)), blocks=((0,),))
+    repeated = RepeatedArrays(**same, visit=visit[seen], n_visits=4)
+    likelihood = MixedLikelihood(mixed, reml=True)
+    solution = likelihood.solve(likelihood.improve(np.eye(1)))
+    marginal = fit_marginal(repeated, "cs", reml=True)
+    assert solution.log_likelihood == pytest.approx(marginal.log_likelihood, rel=1e-10)
+    return (
+        mixed_inference(likelihood, solution, method),
+        marginal_inference(repeated, marginal, method),
+    )
+
+
+def shares_apart(pair: tuple[Inference, Inference]) -> tuple[float, float]:
+    """Return the largest relative differences of errors and of degrees of freedom."""
+    errors = [np.sqrt(np.diag(one.covariance)) for one in pair]
+    dfs = [one.df(np.eye(3)) for one in pair]
+    return np.abs(errors[1] / errors[0] - 1).max(), np.abs(dfs[1] / dfs[0] - 1).max()
+
+
+@pytest.mark.parametrize(
+    ("missed", "method"),
+    [(0.0, "kenward-roger"), (0.0, "satterthwaite"), (1 / 3, "satterthwaite")],
+)
+def test_mixed_and_marginal_model_agree_where_they_take_the_same_information(missed, method):
+    """By Satterthwaite both take the observed one; in complete data the expected one is that."""
+    assert max(shares_apart(one_marginal_model(30, missed, method))) < OPTIMISERS
+
+
+@pytest.mark.parametrize(("n_subjects", "error", "error_max", "df", "df_max"), APART)
+def test_kenward_roger_differs_between_expected_and_observed_information_by_what_is_documented(
+    n_subjects, error, error_max, df, df_max
+):
+    found = shares_apart(one_marginal_model(n_subjects, 1 / 3, "kenward-roger"))
+    assert error < found[0] < error_max
+    assert df < found[1] < df_max

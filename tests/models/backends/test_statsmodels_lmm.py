@@ -86,12 +86,14 @@ def test_own_answer_is_the_likelier_one_where_no_optimiser_converges():
     likelihood = likelihood_of(0, slope_sd=0.0, n=20)
     with pytest.MonkeyPatch.context() as patch:
         original = MixedLM.fit
-        patch.setattr(MixedLM, "fit", lambda self, *a, maxiter, **k: original(self, *a, maxiter=1, **k))
+        patch.setattr(
+            MixedLM, "fit", lambda self, *a, maxiter, **k: original(self, *a, maxiter=1, **k)
+        )
         own = statsmodels_lmm.own_answer(likelihood)
-        starts = [statsmodels_lmm._run(likelihood, name, start, [])[0].llf
-                  for name, start in zip(("bfgs", "lbfgs"), likelihood.starts(), strict=True)]  # fmt: skip
+        asked = zip(("bfgs", "lbfgs"), likelihood.starts(), strict=True)
+        ends = [statsmodels_lmm._run(likelihood, *pair, [])[0].llf for pair in asked]
     assert not own.fit_log.converged
-    assert own.log_likelihood == max(starts)
+    assert own.log_likelihood == max(ends)
 
 
 def test_errors_of_an_information_that_is_no_covariance_are_missing():
