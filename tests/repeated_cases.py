@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pmsstats.models.mmrm_patterns import RepeatedArrays
+from pmsstats.models.repeated.mmrm_patterns import RepeatedArrays
 
 N_VISITS = 4
 Entry = Callable[[np.ndarray, int, int, float], float]

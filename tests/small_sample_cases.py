@@ -11,11 +11,11 @@ import pandas as pd
 from reference_cases import REFERENCE, load_case
 
 from pmsstats.models import LMMSpec
-from pmsstats.models.degrees_of_freedom import Inference
-from pmsstats.models.mixed_design import MixedDesign, build_mixed_design
-from pmsstats.models.mixed_inference import mixed_inference
-from pmsstats.models.mixed_likelihood import MixedLikelihood
-from pmsstats.models.mixed_scale import standardise
+from pmsstats.models.fixed_effects.degrees_of_freedom import Inference
+from pmsstats.models.mixed.mixed_design import MixedDesign, build_mixed_design
+from pmsstats.models.mixed.mixed_inference import mixed_inference
+from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood
+from pmsstats.models.mixed.mixed_scale import standardise
 
 CASE = "lmm_small_sample"
 METHODS = {"kr": "kenward-roger", "sat": "satterthwaite"}

@@ -16,7 +16,7 @@ from pmsstats.cohort import Cohort
 from pmsstats.cohort.schema import Measure
 from pmsstats.endpoints import EndpointResult, derive_endpoint
 from pmsstats.errors import DesignError, nearest
-from pmsstats.models.formula import formula_variables
+from pmsstats.models.formulas.formula import formula_variables
 
 __all__ = ["associate"]
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from pmsstats.cohort.schema import Measure
     from pmsstats.endpoints import EndpointResult
-    from pmsstats.models.lmm import LMMResult
-    from pmsstats.models.survival import CoxResult, KMResult
+    from pmsstats.models.events.survival import CoxResult, KMResult
+    from pmsstats.models.mixed.lmm import LMMResult
     from pmsstats.provenance import Origin
 
 __all__ = ["ESTIMATE_COLUMNS", "AssociationResult"]
@@ -192,7 +192,7 @@ class AssociationResult(Result):
         -------
         pandas.DataFrame
             ``method term statistic df p_value``, see
-            :meth:`pmsstats.models.survival_results.CoxResult.check_proportional_hazards`.
+            :meth:`pmsstats.models.events.survival_results.CoxResult.check_proportional_hazards`.
         """
         parts = [
             model.check_proportional_hazards().assign(method=method)

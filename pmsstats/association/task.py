@@ -12,13 +12,13 @@ import pandas as pd
 from pmsstats.association.result import estimates_row
 from pmsstats.association.spec import AssociationSpec, Method
 from pmsstats.errors import ConvergenceError, DesignError
-from pmsstats.models.formula import formula_variables
-from pmsstats.models.survival import CoxResult, CoxSpec, KMResult, fit_cox
+from pmsstats.models.events.survival import CoxResult, CoxSpec, KMResult, fit_cox
+from pmsstats.models.formulas.formula import formula_variables
 from pmsstats.results import Exclusion, exclude
 
 if TYPE_CHECKING:
     from pmsstats.cohort.schema import Measure
-    from pmsstats.models.lmm import LMMResult
+    from pmsstats.models.mixed.lmm import LMMResult
     from pmsstats.provenance import Origin
 
 __all__ = [

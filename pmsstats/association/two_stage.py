@@ -19,8 +19,8 @@ from pmsstats.association.task import (
     within,
 )
 from pmsstats.errors import ConvergenceError, DesignError
-from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
-from pmsstats.models.survival import KMResult, KMSpec, fit_km
+from pmsstats.models.events.survival import KMResult, KMSpec, fit_km
+from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.results import Exclusion, exclude
 
 if TYPE_CHECKING:

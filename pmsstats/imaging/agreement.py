@@ -12,7 +12,7 @@ from pmsstats.cohort.schema import Measure, default_dictionary
 from pmsstats.errors import DesignError
 from pmsstats.imaging.limits_of_agreement import limits_of_agreement
 from pmsstats.imaging.spec_options import as_spec
-from pmsstats.models.design import complete_rows, require_columns
+from pmsstats.models.formulas.design import complete_rows, require_columns
 from pmsstats.plots.agreement import plot_bland_altman
 from pmsstats.results import Exclusion, Result, format_interval, format_number, to_plain
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pmsstats.models.mixed_likelihood import MixedLikelihood
-from pmsstats.models.mixed_scale import standardise
+from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood
+from pmsstats.models.mixed.mixed_scale import standardise
 
 if TYPE_CHECKING:
-    from pmsstats.models.mixed_design import MixedArrays
+    from pmsstats.models.mixed.mixed_design import MixedArrays
 
 __all__ = ["ArrayFit", "fit_arrays"]
 
@@ -56,7 +56,7 @@ def fit_arrays(arrays: MixedArrays, *, reml: bool = True) -> ArrayFit:
     ArrayFit
         Also where no maximum was found.
     """
-    from pmsstats.models import native_lmm  # loads numba, which only those who fit need
+    from pmsstats.models.mixed import native_lmm  # loads numba, which only those who fit need
 
     standard, back = standardise(arrays)
     found = native_lmm.fit(MixedLikelihood(standard, reml=reml))

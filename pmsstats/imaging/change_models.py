@@ -17,9 +17,9 @@ from pmsstats.imaging.yearly_slope_weights import (
     slope_unit,
     yearly_slope_weights,
 )
-from pmsstats.models.design import complete_rows, require_columns
-from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
-from pmsstats.models.population_design import check_choice
+from pmsstats.models.formulas.design import complete_rows, require_columns
+from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
+from pmsstats.models.responses.population_design import check_choice
 from pmsstats.plots.trajectories import plot_trajectories
 from pmsstats.results import (
     Exclusion,
@@ -66,7 +66,7 @@ class ChangeSpec:
     method : {"REML", "ML"}, default "REML"
         Restricted or full maximum likelihood.
     df_method : {"satterthwaite", "kenward-roger", "normal"}, default "satterthwaite"
-        Where degrees of freedom come from; see :class:`~pmsstats.models.lmm.LMMSpec`.
+        Where degrees of freedom come from; see :class:`~pmsstats.models.mixed.lmm.LMMSpec`.
         ``"kenward-roger"`` holds its level in the smallest samples, and needs REML.
     conf_level : float, default 0.95
         Of every interval.
@@ -246,7 +246,7 @@ def fit_change(
     spec : ChangeSpec
         Outcome, groups, and what the error of the baseline scan does.
     engine : str, default "native"
-        Of the mixed model; see :func:`~pmsstats.models.lmm.fit_lmm`.
+        Of the mixed model; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
     dictionary : mapping of str to Measure, optional
         For label and unit of the outcome; the package's own by default.
     origin : {"real", "synthetic"}, default "real"

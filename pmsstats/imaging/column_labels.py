@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pmsstats.models.slope_groups import level_text
+from pmsstats.models.fixed_effects.slope_groups import level_text
 
 __all__ = ["as_labels", "quoted"]
 

@@ -11,10 +11,10 @@ from pmsstats.errors import DesignError
 from pmsstats.imaging.confounding_result import ScannerConfounding
 from pmsstats.imaging.harmonisation_spec import HarmonisationSpec, with_scanner_labels
 from pmsstats.imaging.slope_inflation import slope_inflation
-from pmsstats.models.columns import independent_columns, sum_by_subject
-from pmsstats.models.design import complete_rows, design_matrices
-from pmsstats.models.lmm import LMMResult, fit_lmm
-from pmsstats.models.margins import DAYS_PER_YEAR
+from pmsstats.models.fixed_effects.margins import DAYS_PER_YEAR
+from pmsstats.models.formulas.columns import independent_columns, sum_by_subject
+from pmsstats.models.formulas.design import complete_rows, design_matrices
+from pmsstats.models.mixed.lmm import LMMResult, fit_lmm
 from pmsstats.results import display_frame, format_number
 
 __all__ = ["ScannerConfounding", "check_scanner_confounding"]
@@ -56,7 +56,7 @@ def check_scanner_confounding(
     on_problem : {"raise", "report"}, default "raise"
         Refuse with an explanation, or return it.
     engine : str, default "native"
-        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
+        Of the mixed models; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
 
     Returns
     -------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
-    from pmsstats.models.lmm import LMMResult
+    from pmsstats.models.mixed.lmm import LMMResult
 
 __all__ = ["ScannerConfounding"]
 

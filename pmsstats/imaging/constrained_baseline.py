@@ -11,18 +11,18 @@ import pandas as pd
 from pmsstats.errors import DesignError
 from pmsstats.imaging.column_labels import as_labels, quoted
 from pmsstats.imaging.yearly_slope_weights import yearly_slope_weights
-from pmsstats.models.design import require_columns
-from pmsstats.models.lmm import LMMSpec, fit_lmm
-from pmsstats.models.mmrm import fit_mmrm
-from pmsstats.models.mmrm_spec import MMRMSpec
+from pmsstats.models.formulas.design import require_columns
+from pmsstats.models.mixed.lmm import LMMSpec, fit_lmm
+from pmsstats.models.repeated.mmrm import fit_mmrm
+from pmsstats.models.repeated.mmrm_spec import MMRMSpec
 from pmsstats.plots.forest import plot_forest
 from pmsstats.results import Exclusion, Result, format_interval, to_plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pmsstats.models.degrees_of_freedom import DfMethod
-    from pmsstats.models.fixed_result import FixedEffectsResult
+    from pmsstats.models.fixed_effects.degrees_of_freedom import DfMethod
+    from pmsstats.models.fixed_effects.fixed_result import FixedEffectsResult
     from pmsstats.provenance import Origin
 
 __all__ = [
@@ -56,8 +56,8 @@ class ConstrainedBaselineSpec:
         Further terms of the mean: ``"age_years + sex"``; with visits as a factor also
         ``"visit:age_years"``.
     covariance : str, optional
-        Of the visits: ``"us"`` by default; see :class:`~pmsstats.models.mmrm_spec.MMRMSpec`. Not
-        with `time`.
+        Of the visits: ``"us"`` by default; see
+        :class:`~pmsstats.models.repeated.mmrm_spec.MMRMSpec`. Not with `time`.
     random : str, optional
         Random terms, with `time` only: ``"(year | subject_id)"`` by default, in the columns that
         are named here.
@@ -266,7 +266,7 @@ def fit_constrained_baseline(
     spec : ConstrainedBaselineSpec
         Outcome, arms, and visits or time.
     engine : str, default "native"
-        Of the mixed model; see :func:`~pmsstats.models.lmm.fit_lmm`. Another one only with
+        Of the mixed model; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`. Another one only with
         ``time``: visits as a factor have the native engine alone.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.

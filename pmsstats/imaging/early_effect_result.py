@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pmsstats.imaging.early_effect_spec import EarlyEffectSpec
-    from pmsstats.models.lmm import LMMResult
+    from pmsstats.models.mixed.lmm import LMMResult
 
 __all__ = ["EarlyEffectResult"]
 

@@ -29,7 +29,7 @@ from pmsstats.imaging.standardised_feature import (
 from pmsstats.results import Exclusion
 
 if TYPE_CHECKING:
-    from pmsstats.models.lmm import LMMResult
+    from pmsstats.models.mixed.lmm import LMMResult
     from pmsstats.provenance import Origin
 
 __all__ = ["HarmonisationResult", "HarmonisationSpec", "harmonise"]
@@ -55,7 +55,7 @@ def harmonise(
     spec : HarmonisationSpec
         Features, the model that is kept, scanner column.
     engine : str, default "native"
-        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
+        Of the mixed models; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
     prior_exclusions : sequence of Exclusion

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pmsstats.errors import DesignError, FormulaError, nearest
 from pmsstats.imaging.column_labels import as_labels, quoted
-from pmsstats.models.formula import formula_variables
-from pmsstats.models.lmm import LMMSpec
+from pmsstats.models.formulas.formula import formula_variables
+from pmsstats.models.mixed.lmm import LMMSpec
 
 __all__ = ["HarmonisationSpec", "with_scanner_labels"]
 

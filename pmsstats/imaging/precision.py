@@ -24,8 +24,8 @@ from pmsstats.imaging.reliability import (
     two_way,
 )
 from pmsstats.imaging.spec_options import as_spec
-from pmsstats.models.columns import sum_by_subject, within_subjects
-from pmsstats.models.design import complete_rows, require_columns
+from pmsstats.models.formulas.columns import sum_by_subject, within_subjects
+from pmsstats.models.formulas.design import complete_rows, require_columns
 from pmsstats.results import Exclusion
 
 if TYPE_CHECKING:

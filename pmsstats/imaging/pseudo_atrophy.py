@@ -17,8 +17,8 @@ from pmsstats.imaging.early_effect import early_course
 from pmsstats.imaging.early_effect_result import EarlyEffectResult
 from pmsstats.imaging.early_effect_spec import EARLY, LATE, EarlyEffectSpec
 from pmsstats.imaging.tau_profile import profile_tau
-from pmsstats.models.design import require_columns
-from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
+from pmsstats.models.formulas.design import require_columns
+from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
 
 if TYPE_CHECKING:
     from pmsstats.provenance import Origin
@@ -48,7 +48,7 @@ def fit_early_effect(
     spec : EarlyEffectSpec
         Outcome, arm, and the shape of the early effect.
     engine : str, default "native"
-        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
+        Of the mixed models; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 

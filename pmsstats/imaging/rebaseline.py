@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError, nearest
-from pmsstats.models.design import require_columns
-from pmsstats.models.margins import DAYS_PER_YEAR
+from pmsstats.models.fixed_effects.margins import DAYS_PER_YEAR
+from pmsstats.models.formulas.design import require_columns
 from pmsstats.plots.trajectories import plot_trajectories
 from pmsstats.results import Exclusion, Result, exclude, format_number, to_plain
 

@@ -253,7 +253,7 @@ def icc_consistency(anova: TwoWay, conf_level: float) -> Estimate:
 
     Notes
     -----
-    ``(MSR - MSE) / (MSR + (k - 1) MSE)`` [2, table 4]_; the interval of table 7 there. R:
+    ``(MSR - MSE) / (MSR + (k - 1) MSE)``, table 4 of [2]_; the interval of table 7 there. R:
     ``irr::icc(x, "twoway", "consistency")``.
     """
     n, k, r, e = anova.n, anova.k, anova.ms_rows, anova.ms_error
@@ -288,8 +288,8 @@ def icc_absolute(anova: TwoWay, conf_level: float) -> Estimate:
 
     Notes
     -----
-    ``(MSR - MSE) / (MSR + (k - 1) MSE + k (MSC - MSE) / n)`` [2, table 4]_; the interval of table
-    7 there. R: ``irr::icc(x, "twoway", "agreement")``.
+    ``(MSR - MSE) / (MSR + (k - 1) MSE + k (MSC - MSE) / n)``, table 4 of [2]_; the interval of
+    table 7 there. R: ``irr::icc(x, "twoway", "agreement")``.
     """
     n, k = anova.n, anova.k
     r, c, e = anova.ms_rows, anova.ms_columns, anova.ms_error

@@ -24,7 +24,7 @@ from pmsstats.imaging.paired_bootstrap import (
 from pmsstats.imaging.responsiveness_result import ResponsivenessResult
 from pmsstats.imaging.spec_options import as_spec
 from pmsstats.imaging.subject_changes import SubjectChanges, subject_changes
-from pmsstats.models.population_design import check_choice
+from pmsstats.models.responses.population_design import check_choice
 from pmsstats.results import Exclusion, exclude
 from pmsstats.seeds import Seed, stream
 

@@ -23,12 +23,12 @@ from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
 from pmsstats.imaging.harmonised_slopes import HarmonisedSlopes
 from pmsstats.imaging.standardised_feature import adjust, scanner_columns, standardise_arrays
 from pmsstats.imaging.yearly_slope_weights import yearly_slope_weights
-from pmsstats.models.columns import independent_columns
-from pmsstats.models.lmm import LMMResult, fit_lmm
+from pmsstats.models.formulas.columns import independent_columns
+from pmsstats.models.mixed.lmm import LMMResult, fit_lmm
 from pmsstats.seeds import Seed, stream
 
 if TYPE_CHECKING:
-    from pmsstats.models.mixed_design import MixedArrays
+    from pmsstats.models.mixed.mixed_design import MixedArrays
     from pmsstats.provenance import Origin
 
 __all__ = ["HarmonisedSlopes", "bootstrap_harmonised_slopes"]
@@ -79,7 +79,7 @@ def bootstrap_harmonised_slopes(
     max_failure_rate : float, default 0.05
         Share of failed replicates past which there is no answer.
     engine : str, default "native"
-        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
+        Of the mixed models; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 

@@ -13,7 +13,7 @@ from pmsstats.errors import DesignError, PMSStatsError
 from pmsstats.imaging.harmonisation import HarmonisationResult, harmonise
 from pmsstats.imaging.harmonisation_spec import HarmonisationSpec, with_scanner_labels
 from pmsstats.imaging.yearly_slope_weights import slope_unit, yearly_slope_weights
-from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
+from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.plots.forest import plot_forest
 from pmsstats.results import Exclusion, Result, format_interval, to_plain
 
@@ -138,7 +138,7 @@ def random_scanner_model(spec: HarmonisationSpec, *, feature: str | None = None)
     -------
     LMMSpec
         ``feature ~ ... + (year | subject_id) + (1 | scanner_id)``, for
-        :func:`~pmsstats.models.lmm.fit_lmm`.
+        :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
 
     Notes
     -----
@@ -175,7 +175,7 @@ def compare_scanner_models(
     feature : str, optional
         Whose slopes to estimate; the first of `spec` by default.
     engine : str, default "native"
-        Of the mixed models; see :func:`~pmsstats.models.lmm.fit_lmm`.
+        Of the mixed models; see :func:`~pmsstats.models.mixed.lmm.fit_lmm`.
     origin : {"real", "synthetic"}, default "real"
         Where the data come from; synthetic ones are labelled.
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pmsstats.models.mixed_state import evaluate_state, mixed_state
-from pmsstats.models.reference_grid import ReferenceGrid
+from pmsstats.models.fixed_effects.reference_grid import ReferenceGrid
+from pmsstats.models.mixed.mixed_state import evaluate_state, mixed_state
 
 if TYPE_CHECKING:
     from pmsstats.imaging.harmonisation_spec import HarmonisationSpec
-    from pmsstats.models.lmm import LMMResult
+    from pmsstats.models.mixed.lmm import LMMResult
 
 __all__ = ["slope_inflation"]
 

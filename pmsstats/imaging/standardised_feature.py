@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from pmsstats.models.mixed_design import MixedArrays
+    from pmsstats.models.mixed.mixed_design import MixedArrays
 
 __all__ = ["StandardisedFeature", "adjust", "centred", "scanner_columns", "standardise_arrays"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pmsstats.cohort.schema import Measure
 from pmsstats.errors import DesignError, first_ids, nearest
-from pmsstats.models.design import require_columns
+from pmsstats.models.formulas.design import require_columns
 from pmsstats.results import Exclusion, exclude
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from pmsstats.models.margins import DAYS_PER_YEAR
-from pmsstats.models.reference_grid import ReferenceGrid
-from pmsstats.models.slope_groups import level_text
+from pmsstats.models.fixed_effects.margins import DAYS_PER_YEAR
+from pmsstats.models.fixed_effects.reference_grid import ReferenceGrid
+from pmsstats.models.fixed_effects.slope_groups import level_text
 
 if TYPE_CHECKING:
-    from pmsstats.models.lmm import LMMResult
+    from pmsstats.models.mixed.lmm import LMMResult
 
 __all__ = ["YearlySlopes", "per_slope_unit", "slope_unit", "yearly_slope_weights"]
 

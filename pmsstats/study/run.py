@@ -14,9 +14,9 @@ from pmsstats.association import AssociationResult, associate
 from pmsstats.cohort import Cohort, read_cohort
 from pmsstats.endpoints import EndpointResult, derive_endpoint
 from pmsstats.errors import ConvergenceError, DesignError, first_ids
-from pmsstats.models.lmm import LMMResult, LMMSpec, fit_lmm
-from pmsstats.models.slopes_result import SlopesResult
-from pmsstats.models.survival import KMResult, KMSpec, fit_km
+from pmsstats.models.events.survival import KMResult, KMSpec, fit_km
+from pmsstats.models.fixed_effects.slopes_result import SlopesResult
+from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.provenance import build_manifest
 from pmsstats.results import Exclusion, Result, exclude, to_plain
 from pmsstats.study.flow import trace_flow

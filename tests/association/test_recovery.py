@@ -13,7 +13,7 @@ from lifelines import CoxPHFitter
 
 from pmsstats.association import associate
 from pmsstats.endpoints import derive_progression
-from pmsstats.models.lmm import fit_lmm
+from pmsstats.models.mixed.lmm import fit_lmm
 from synthetic import generate_cohort
 
 N_SUBJECTS = 3000

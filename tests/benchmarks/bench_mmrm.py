@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from timing import machine, median_seconds
 
-from pmsstats.models.mmrm import fit_mmrm
-from pmsstats.models.mmrm_batch import fit_mmrm_batch
-from pmsstats.models.mmrm_spec import MMRMSpec
+from pmsstats.models.repeated.mmrm import fit_mmrm
+from pmsstats.models.repeated.mmrm_batch import fit_mmrm_batch
+from pmsstats.models.repeated.mmrm_spec import MMRMSpec
 from pmsstats.seeds import stream
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -30,11 +30,11 @@ import pandas as pd
 from scipy import special
 
 from pmsstats.models import LMMSpec, MMRMSpec
-from pmsstats.models.lmm_batch import fit_lmm_batch
-from pmsstats.models.mixed_design import MixedArrays
-from pmsstats.models.mixed_inference import mixed_inference
-from pmsstats.models.mixed_likelihood import MixedLikelihood
-from pmsstats.models.mmrm_batch import fit_mmrm_batch
+from pmsstats.models.mixed.lmm_batch import fit_lmm_batch
+from pmsstats.models.mixed.mixed_design import MixedArrays
+from pmsstats.models.mixed.mixed_inference import mixed_inference
+from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood
+from pmsstats.models.repeated.mmrm_batch import fit_mmrm_batch
 
 METHODS = ("kenward-roger", "satterthwaite", "normal")
 N_REPLICATES = {10: 10_000, 20: 10_000, 40: 4000, 100: 4000}  # by subjects per arm

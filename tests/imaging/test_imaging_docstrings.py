@@ -22,12 +22,12 @@ MODULES = sorted(Path(pmsstats.imaging.__file__).parent.glob("*.py"))
 @pytest.mark.parametrize("function", [*FUNCTIONS, PrecisionResult.limits], ids=lambda f: f.__name__)
 def test_every_public_function_names_the_statement_that_gives_the_same(function):
     text = inspect.getdoc(function)
-    assert re.search(r"\bR( \(dplyr\))?[:,]|R or SAS statement|\(R: *$|\(R:", text, re.MULTILINE)
+    assert re.search(r"\bR( \(dplyr\))?[:,]|R or SAS statement", text)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
 def test_citations_are_numbers(module):
-    roles = re.findall(r"\[([^\[\]]+)\]_", module.read_text(encoding="utf-8"))
+    roles = re.findall(r"\[([^\[\]]+)\]_(?!\w)", module.read_text(encoding="utf-8"))
     assert [role for role in roles if not role.isdigit()] == []
 
 

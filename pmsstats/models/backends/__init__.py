@@ -13,16 +13,16 @@ import numpy as np
 from pmsstats.errors import DesignError, nearest
 
 if TYPE_CHECKING:
-    from pmsstats.models.degrees_of_freedom import Inference
-    from pmsstats.models.grouped_likelihood import GroupedLikelihood
-    from pmsstats.models.mixed_likelihood import MixedLikelihood, Solution
+    from pmsstats.models.fixed_effects.degrees_of_freedom import Inference
+    from pmsstats.models.mixed.grouped_likelihood import GroupedLikelihood
+    from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood, Solution
     from pmsstats.results import FitLog
 
 __all__ = ["LMM_ENGINES", "EngineFit", "ask_lmm_engine", "run_lmm_engine"]
 
 LMM_ENGINES: Mapping[str, str] = MappingProxyType(
     {
-        "native": "pmsstats.models.native_lmm",
+        "native": "pmsstats.models.mixed.native_lmm",
         "statsmodels": "pmsstats.models.backends.statsmodels_lmm",
         "lme4": "pmsstats.models.backends.pymer4_lmm",
     }

@@ -5,7 +5,7 @@ What lifelines does, read from its source (0.30): both fitters treat ties by Efr
 ``CoxTimeVaryingFitter`` offers none, nor residuals, nor a concordance, and does not look for
 overlapping intervals. Both stop within about 1e-3 standard errors of the maximum. So only the
 neighbourhood of the maximum is taken from it; the rest comes from
-:mod:`pmsstats.models.partial_likelihood`.
+:mod:`pmsstats.models.events.partial_likelihood`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lifelines import CoxPHFitter, CoxTimeVaryingFitter
 from lifelines.exceptions import ConvergenceError as LifelinesConvergenceError
 
 from pmsstats.errors import ConvergenceError
-from pmsstats.models.partial_likelihood import CountingProcess
+from pmsstats.models.events.partial_likelihood import CountingProcess
 
 __all__ = ["CoxEngineFit", "maximise_partial_likelihood"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pmsstats.models.mixed_design import MixedArrays
+from pmsstats.models.mixed.mixed_design import MixedArrays
 
 __all__ = ["r_frame", "random_formula", "sort_covariances", "sort_modes"]
 

@@ -37,11 +37,11 @@ from pmsstats.models.backends.lmer_columns import (
     sort_covariances,
     sort_modes,
 )
-from pmsstats.models.degrees_of_freedom import Satterthwaite
-from pmsstats.models.grouped_fit import certify_any
-from pmsstats.models.grouped_likelihood import GroupedLikelihood
-from pmsstats.models.mixed_design import MixedArrays
-from pmsstats.models.mixed_likelihood import MixedLikelihood
+from pmsstats.models.fixed_effects.degrees_of_freedom import Satterthwaite
+from pmsstats.models.mixed.grouped_fit import certify_any
+from pmsstats.models.mixed.grouped_likelihood import GroupedLikelihood
+from pmsstats.models.mixed.mixed_design import MixedArrays
+from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood
 from pmsstats.results import FitLog
 
 __all__ = ["LmerCall", "choose_caller", "fit", "own_answer", "random_formula"]

@@ -12,7 +12,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pmsstats.errors import ConvergenceError, DesignError
 from pmsstats.models.backends import EngineFit
-from pmsstats.models.mixed_likelihood import MixedLikelihood, Solution
+from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood, Solution
 from pmsstats.results import FitLog
 
 __all__ = ["fit", "own_answer"]
@@ -58,8 +58,8 @@ def fit(likelihood: MixedLikelihood) -> EngineFit:
     in the root of the variance, and on the boundary its likelihood cannot be computed. So each
     answer is judged by the slope of the likelihood in the variances themselves. Where it falls
     short, as on the boundary, a few steps are added from where MixedLM stopped
-    (:meth:`~pmsstats.models.mixed_likelihood.MixedLikelihood.improve`), and the log says so; the
-    next optimiser is tried, from another starting point, where that does not help.
+    (:meth:`~pmsstats.models.mixed.mixed_likelihood.MixedLikelihood.improve`), and the log says so;
+    the next optimiser is tried, from another starting point, where that does not help.
 
     So only the covariance of the random effects is MixedLM's, and what follows from it is this
     package's, as for every engine but lme4: :func:`own_answer` gives MixedLM's own numbers.

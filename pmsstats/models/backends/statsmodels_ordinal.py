@@ -4,7 +4,7 @@ What OrderedModel does, read from its source (0.15): thresholds are optimised as
 the logs of the increments, derivatives are by finite differences, and ``1e-20`` is added to every
 probability. Its errors by cluster are right up to those finite differences, with a factor that is
 neither CR0 nor CR1. So the neighbourhood of the maximum is taken from it; what follows comes from
-:mod:`pmsstats.models.cumulative_logit`.
+:mod:`pmsstats.models.responses.cumulative_logit`.
 """
 
 from __future__ import annotations

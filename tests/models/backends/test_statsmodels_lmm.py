@@ -9,9 +9,9 @@ import pytest
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from pmsstats.models.backends import run_lmm_engine, statsmodels_lmm
-from pmsstats.models.mixed_design import MixedArrays
-from pmsstats.models.mixed_likelihood import MixedLikelihood
-from pmsstats.models.mixed_scale import standardise
+from pmsstats.models.mixed.mixed_design import MixedArrays
+from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood
+from pmsstats.models.mixed.mixed_scale import standardise
 
 SAME_POINT = 1e-4  # relative: MixedLM's own stopping rule, in the variances
 OTHER_ERRORS = 0.01  # relative: standard errors by another definition

@@ -1,0 +1,5 @@
+"""Linear mixed models: likelihoods, engines' common ground, inference, batches, criticism."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
