@@ -430,7 +430,7 @@ def _materialise(
 ) -> tuple[pd.DataFrame, ModelSpec]:
     """Let formulaic build the columns, and give them the user's names."""
     frame = pd.DataFrame(prepared.columns, index=pd.RangeIndex(prepared.n_rows))
-    first_time = {"na_action": "ignore", "output": "pandas"} if spec is None else {}
+    first_time = {"na_action": "ignore", "output": "numpy"} if spec is None else {}
     source = rhs.formula() if spec is None else spec
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -443,6 +443,6 @@ def _materialise(
         ) from exc
     matrix = pd.DataFrame(
         np.asarray(built, dtype=float).reshape(len(frame), -1),
-        columns=[rhs.display(str(name)) for name in built.columns],
+        columns=[rhs.display(str(name)) for name in built.model_spec.column_names],
     )
     return matrix, built.model_spec
