@@ -66,7 +66,7 @@ def test_lock_names_no_host_and_no_path(lock: str) -> None:
     "line",
     [
         "--index-url https://registry.example/simple",
-        "--find-links /opt/wheels",
+        "--find-links /srv/wheels",
         "numpy @ file:///tmp/numpy.whl",
         "# from /home/someone/project",
     ],

@@ -12,6 +12,11 @@ import pandas as pd
 from scipy import linalg, special
 
 from pmsstats.errors import DesignError
+from pmsstats.models.fixed_effects.batch_request import (
+    check_n_jobs,
+    checked_responses,
+    design_without_outcome,
+)
 from pmsstats.models.formulas.contrasts import contrast_weights
 from pmsstats.models.mixed.lmm import LMMSpec
 from pmsstats.models.mixed.lmm_batch_result import REASONS, LMMBatchResult
@@ -97,10 +102,9 @@ def fit_lmm_batch(
     """
     spec = LMMSpec.from_formula(spec) if isinstance(spec, str) else spec
     method = _checked_df_method(spec.df_method if df_method is None else df_method)
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs < 1:
-        raise DesignError(f"`n_jobs` must be a number of threads of at least 1, got {n_jobs!r}.")
-    design = _design_without_outcome(data, spec)
-    y = _checked_responses(responses, len(data))
+    check_n_jobs(n_jobs)
+    design = _design_of_one_factor(data, spec)
+    y = checked_responses(responses, len(data))
     names, weights = (
         (list(design.fixed_names), np.eye(len(design.fixed_names)))
         if contrasts is None
@@ -125,45 +129,15 @@ def _checked_df_method(df_method: str) -> BatchDfMethod:
     )
 
 
-def _design_without_outcome(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
-    """Build the design with a stand-in for the outcome, and refuse an incomplete one."""
-    name = spec.outcome.strip("`")
-    if not isinstance(data, pd.DataFrame):
-        raise DesignError(
-            f"`data` must be a pandas DataFrame with one row per scheduled observation, got "
-            f"{type(data).__name__}."
-        )
-    if name not in spec.variables:
-        raise DesignError(
-            f"The outcome of a batch must be a plain name, got {spec.outcome!r}. Transform the "
-            "responses themselves."
-        )
-    stand_in = np.random.default_rng(0).normal(size=len(data))
-    design = build_mixed_design(data.assign(**{name: stand_in}), spec)
-    if design.arrays.n_obs != len(data):
-        reasons = "; ".join(f"{e.reason}: {e.n}" for e in design.exclusions if e.unit == "row")
-        raise DesignError(
-            f"{len(data) - design.arrays.n_obs} of {len(data)} rows of the design are incomplete "
-            f"({reasons}). Drop them, and the same columns of `responses`. Missed visits are "
-            "missing values in `responses`, not in `data`."
-        )
+def _design_of_one_factor(data: pd.DataFrame, spec: LMMSpec) -> MixedDesign:
+    """Build the design, and refuse several grouping factors."""
+    design = design_without_outcome(build_mixed_design, data, spec)
     if design.arrays.others:
         raise DesignError(
             f"A batch takes one grouping factor, got {spec.formula()}. Enter the others as fixed "
             "effects, or fit the replicates one by one with fit_lmm."
         )
     return design
-
-
-def _checked_responses(responses: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return the responses as one array of numbers."""
-    y = np.ascontiguousarray(responses, dtype=float)
-    if y.ndim != 2 or y.shape[1] != n_rows:
-        raise DesignError(
-            f"`responses` must have one row per replicate and one column per row of the design, "
-            f"so shape (n_replicates, {n_rows}); got {y.shape}."
-        )
-    return y
 
 
 def _schedule(arrays: MixedArrays, contrasts: np.ndarray, *, is_reml: bool) -> Schedule:

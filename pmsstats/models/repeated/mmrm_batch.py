@@ -13,6 +13,11 @@ import pandas as pd
 from scipy import linalg, special
 
 from pmsstats.errors import DesignError
+from pmsstats.models.fixed_effects.batch_request import (
+    check_n_jobs,
+    checked_responses,
+    design_without_outcome,
+)
 from pmsstats.models.fixed_effects.degrees_of_freedom import between_within_df
 from pmsstats.models.formulas.contrasts import contrast_weights
 from pmsstats.models.kernels.mmrm_plan import Answers, Plan
@@ -116,8 +121,8 @@ def fit_mmrm_batch(
     """
     spec = MMRMSpec.from_formula(spec) if isinstance(spec, str) else spec
     _check_options(spec, n_jobs)
-    design = _design_without_outcome(data, spec)
-    y = _checked_responses(responses, len(data))
+    design = design_without_outcome(build_repeated_design, data, spec)
+    y = checked_responses(responses, len(data))
     names, weights = (
         (list(design.fixed_names), np.eye(len(design.fixed_names)))
         if contrasts is None
@@ -142,52 +147,15 @@ def _check_options(spec: MMRMSpec, n_jobs: int) -> None:
             f"df_method {spec.df_method!r} is derived for REML, but method={spec.method!r}. Use "
             "method='REML', or df_method='satterthwaite'."
         )
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs < 1:
-        raise DesignError(f"`n_jobs` must be a number of threads of at least 1, got {n_jobs!r}.")
-
-
-def _design_without_outcome(data: pd.DataFrame, spec: MMRMSpec) -> RepeatedDesign:
-    """Build the design with a stand-in for the outcome, and refuse an incomplete one."""
-    name = spec.outcome.strip("`")
-    if not isinstance(data, pd.DataFrame):
-        raise DesignError(
-            f"`data` must be a pandas DataFrame with one row per subject and scheduled visit, got "
-            f"{type(data).__name__}."
-        )
-    if name not in spec.variables:
-        raise DesignError(
-            f"The outcome of a batch must be a plain name, got {spec.outcome!r}. Transform the "
-            "responses themselves."
-        )
-    stand_in = np.random.default_rng(0).normal(size=len(data))
-    design = build_repeated_design(data.assign(**{name: stand_in}), spec)
-    if design.arrays.n_obs != len(data):
-        reasons = "; ".join(f"{e.reason}: {e.n}" for e in design.exclusions if e.unit == "row")
-        raise DesignError(
-            f"{len(data) - design.arrays.n_obs} of {len(data)} rows of the design are incomplete "
-            f"({reasons}). Drop them, and the same columns of `responses`. Missed visits are "
-            "missing values in `responses`, not in `data`."
-        )
-    return design
-
-
-def _checked_responses(responses: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return the responses as one array of numbers."""
-    y = np.ascontiguousarray(responses, dtype=float)
-    if y.ndim != 2 or y.shape[1] != n_rows:
-        raise DesignError(
-            f"`responses` must have one row per replicate and one column per row of the design, "
-            f"so shape (n_replicates, {n_rows}); got {y.shape}."
-        )
-    return y
+    check_n_jobs(n_jobs)
 
 
 def _can_compile(spec: MMRMSpec, arrays: RepeatedArrays) -> bool:
     """Say whether the compiled code takes this model."""
+    # Loads numba, which only those who fit need.
+    from pmsstats.models.kernels.compiling import IS_COMPILED
+
     bits = arrays.n_visits + np.log2(arrays.n_groups) + np.log2(arrays.n_subjects)
-    from pmsstats.models.kernels.compiling import (
-        IS_COMPILED,  # loads numba: only those who fit need it
-    )
 
     return IS_COMPILED and spec.covariance in _STRUCTURES and bool(bits < _MOST_BITS)
 

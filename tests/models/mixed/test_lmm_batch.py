@@ -174,7 +174,7 @@ def test_replicates_that_need_care_get_the_same_answer():
     data = design()
     y = responses(data, 4)
     spec = LMMSpec.from_formula(FORMULAS["slope"])
-    built = lmm_batch._design_without_outcome(data, spec)
+    built = lmm_batch._design_of_one_factor(data, spec)
     standard, back = lmm_batch.standardise(built.arrays)
     schedule = lmm_batch._schedule(standard, np.linalg.inv(back.R), is_reml=True)
     fast = lmm_batch._fit_all(schedule, y, 1)
