@@ -1,7 +1,7 @@
 # Two commands for a new machine: `make demo` and `make test`. The work is done in .ci/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench notebooks lock setup clean
+.PHONY: help demo test lint format bench reference notebooks lock setup clean
 
 PY := .venv/bin/python
 OUT ?= demo
@@ -48,6 +48,10 @@ bench: ## run tests/benchmarks/bench_*.py, which print their tables (BENCH=valid
 	@.ci/setup test
 	@for file in tests/benchmarks/bench_$(or $(BENCH),*).py; do \
 	  echo "== $$file"; $(PY) "$$file" || exit 1; done
+
+reference: ## run pymsprog in its own environment on the stored cohorts of tests/reference/pymsprog
+	@.ci/setup runtime
+	@.ci/reference
 
 notebooks: ## build notebooks/*.ipynb, without outputs, from notebooks/*.py
 	@.ci/setup test

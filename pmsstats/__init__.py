@@ -5,10 +5,16 @@ from __future__ import annotations
 from pmsstats.association import AssociationResult, associate
 from pmsstats.cohort import Cohort, DataDictionary, Measure, default_dictionary, read_cohort
 from pmsstats.endpoints import (
+    CompositeRule,
     EndpointResult,
+    MSFCResult,
     ProgressionRule,
     derive_endpoint,
+    derive_msfc,
     derive_progression,
+    derive_status,
+    preset,
+    presets_table,
     progression_rule,
 )
 from pmsstats.models import (
@@ -39,6 +45,12 @@ from pmsstats.models import (
     fit_mmrm_batch,
     fit_ordinal,
 )
+from pmsstats.multiverse import (
+    MultiverseResult,
+    RuleGrid,
+    derive_multiverse,
+    rule_grid,
+)
 from pmsstats.provenance import package_version as _package_version
 from pmsstats.report import render_report
 from pmsstats.results import Exclusion, FitLog, Result
@@ -49,6 +61,7 @@ __version__ = _package_version()
 __all__ = [
     "AssociationResult",
     "Cohort",
+    "CompositeRule",
     "CoxResult",
     "CoxSpec",
     "CrossCheckResult",
@@ -64,10 +77,13 @@ __all__ = [
     "MMRMBatchResult",
     "MMRMResult",
     "MMRMSpec",
+    "MSFCResult",
     "MeansResult",
     "Measure",
+    "MultiverseResult",
     "ProgressionRule",
     "Result",
+    "RuleGrid",
     "SlopesResult",
     "SlowingResult",
     "StudyResult",
@@ -77,7 +93,10 @@ __all__ = [
     "cross_check",
     "default_dictionary",
     "derive_endpoint",
+    "derive_msfc",
+    "derive_multiverse",
     "derive_progression",
+    "derive_status",
     "estimate_means",
     "estimate_slowing",
     "fit_counts",
@@ -89,9 +108,12 @@ __all__ = [
     "fit_mmrm",
     "fit_mmrm_batch",
     "fit_ordinal",
+    "preset",
+    "presets_table",
     "progression_rule",
     "read_cohort",
     "read_study",
     "render_report",
+    "rule_grid",
     "run_study",
 ]

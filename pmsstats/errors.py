@@ -20,6 +20,7 @@ __all__ = [
     "FormulaError",
     "PMSStatsError",
     "PMSStatsWarning",
+    "RenamedWarning",
     "SchemaError",
     "first_ids",
     "nearest",
@@ -81,6 +82,10 @@ class EngineDisagreementWarning(PMSStatsWarning):
 
 class EvidenceUncheckedWarning(PMSStatsWarning):
     """A published value is used that was not yet entered twice."""
+
+
+class RenamedWarning(PMSStatsWarning):
+    """A former name still works, but will be refused in the next release."""
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

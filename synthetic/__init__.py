@@ -9,6 +9,7 @@ from __future__ import annotations
 from synthetic.config import PRESETS, CohortConfig, preset
 from synthetic.generate import SyntheticCohort, SyntheticTables, generate_cohort, generate_tables
 from synthetic.observation import (
+    HandModel,
     ImagingModel,
     InstrumentModel,
     MissingnessModel,
@@ -17,6 +18,7 @@ from synthetic.observation import (
 from synthetic.parameters import (
     Arm,
     DisabilityModel,
+    LesionModel,
     PopulationModel,
     RelapseModel,
 )
@@ -28,8 +30,10 @@ __all__ = [
     "Arm",
     "CohortConfig",
     "DisabilityModel",
+    "HandModel",
     "ImagingModel",
     "InstrumentModel",
+    "LesionModel",
     "MissingnessModel",
     "PerPhenotype",
     "PopulationModel",

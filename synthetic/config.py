@@ -12,6 +12,7 @@ import pandas as pd
 from pmsstats.errors import DesignError, nearest
 from synthetic import defaults
 from synthetic.observation import (
+    HandModel,
     ImagingModel,
     InstrumentModel,
     MissingnessModel,
@@ -21,12 +22,19 @@ from synthetic.observation import (
 from synthetic.parameters import (
     Arm,
     DisabilityModel,
+    LesionModel,
     PopulationModel,
     RelapseModel,
 )
 from synthetic.values import PerPhenotype, Sourced, assumed
 
-__all__ = ["PRESETS", "CohortConfig", "preset"]
+__all__ = ["HAND_MEASURES", "LESION_MEASURES", "PRESETS", "CohortConfig", "preset"]
+
+HAND_MEASURES = ("nhpt_dominant_s", "nhpt_nondominant_s")
+"""What a model of the hands offers: they share ``nhpt_s``."""
+
+LESION_MEASURES = ("new_t2_count", "gd_lesion_count")
+"""What a model of lesions offers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,12 @@ class CohortConfig:
         When they are seen.
     missingness : MissingnessModel
         What is not seen.
+    lesions : LesionModel, optional
+        New lesions, to be counted at scans (``new_t2_count``, ``gd_lesion_count``); not counted
+        by default.
+    hands : HandModel, optional
+        How the hands share the peg test (``nhpt_dominant_s``, ``nhpt_nondominant_s``, of which
+        ``nhpt_s`` is the mean); not told apart by default.
     arms : tuple of Arm
         Randomised arms, reference first; none by default (then healthy controls may take part).
     measures : tuple of str
@@ -76,6 +90,8 @@ class CohortConfig:
     instruments: tuple[InstrumentModel, ...] = defaults.INSTRUMENTS
     schedule: ScheduleModel = defaults.SCHEDULE
     missingness: MissingnessModel = defaults.MISSINGNESS
+    lesions: LesionModel | None = None
+    hands: HandModel | None = None
     arms: tuple[Arm, ...] = ()
     measures: tuple[str, ...] = ()
 
@@ -92,8 +108,13 @@ class CohortConfig:
     @property
     def offered(self) -> tuple[str, ...]:
         """What the models can measure, in column order."""
-        models = (*self.instruments, *self.imaging)
-        return ("edss", *(model.measure for model in models))
+        return (
+            "edss",
+            *(model.measure for model in self.instruments),
+            *(HAND_MEASURES if self.hands else ()),
+            *(model.measure for model in self.imaging),
+            *(LESION_MEASURES if self.lesions else ()),
+        )
 
     @property
     def emitted(self) -> tuple[str, ...]:
@@ -114,6 +135,11 @@ class CohortConfig:
                     f"`measures` names {name!r}, which no model makes."
                     f"{nearest(name, self.offered)} They make: {', '.join(self.offered)}."
                 )
+        if self.hands and "nhpt_s" not in self.offered:
+            raise DesignError(
+                "`hands` share the time of the instrument 'nhpt_s', which is none of "
+                "`instruments`. Add it, or leave `hands` out."
+            )
 
     def _check_arms(self) -> None:
         """Refuse arms whose shares do not sum to 1, and controls in a trial."""
@@ -193,8 +219,10 @@ def _concerns_everyone(path: str) -> bool:
 
 def _parts(config: CohortConfig) -> Iterator[tuple[str, Any]]:
     """Iterate over the parts of a description, with their paths."""
-    for name in ("population", "disability", "relapses", "schedule", "missingness"):
-        yield name, getattr(config, name)
+    whole = ("population", "disability", "relapses", "lesions", "hands", "schedule", "missingness")
+    for name in whole:
+        if getattr(config, name) is not None:
+            yield name, getattr(config, name)
     for name in ("imaging", "instruments", "arms"):
         for item in getattr(config, name):
             yield f"{name}.{getattr(item, 'measure', None) or item.name}", item
@@ -244,6 +272,8 @@ _PRESETS: Mapping[str, CohortConfig] = {
             imaging_weeks=(0, 24, 48, 120),
             cognition_weeks=_TRIAL_WEEKS[::2],
         ),
+        lesions=defaults.LESIONS,
+        hands=defaults.HANDS,
         arms=(
             Arm(name="placebo", share=assumed(0.5)),
             Arm(
@@ -252,6 +282,7 @@ _PRESETS: Mapping[str, CohortConfig] = {
                 atrophy_slowing=assumed(0.3),
                 worsening_hazard_ratio=assumed(0.7),
                 relapse_rate_ratio=assumed(0.5),
+                lesion_rate_ratio=assumed(0.3),
             ),
         ),
     ),
@@ -260,7 +291,8 @@ _PRESETS: Mapping[str, CohortConfig] = {
 PRESETS = tuple(_PRESETS)
 """Names of the presets: ``progressive`` (the default: controls, RRMS, SPMS, PPMS over 3 years),
 ``progressive_common_atrophy`` (the same with one thalamic rate for all patients, the other side
-of a disagreement in the literature), ``ppms_trial`` (two arms, 120 weeks)."""
+of a disagreement in the literature), ``ppms_trial`` (two arms, 120 weeks, with lesion counts and
+both hands)."""
 
 
 def preset(name: str) -> CohortConfig:

@@ -6,18 +6,21 @@ import dataclasses
 import math
 
 from synthetic.observation import (
+    HandModel,
     ImagingModel,
     InstrumentModel,
     MissingnessModel,
     ScheduleModel,
 )
-from synthetic.parameters import DisabilityModel, PopulationModel, RelapseModel
+from synthetic.parameters import DisabilityModel, LesionModel, PopulationModel, RelapseModel
 from synthetic.values import PerPhenotype, Sourced, assumed, derived, published
 
 __all__ = [
     "DISABILITY",
+    "HANDS",
     "IMAGING",
     "INSTRUMENTS",
+    "LESIONS",
     "MISSINGNESS",
     "POPULATION",
     "RELAPSES",
@@ -97,6 +100,20 @@ RELAPSES = RelapseModel(
     recovery_days=assumed(45),
     residual_share=assumed(0.1),
 )
+
+LESIONS = LesionModel(
+    rate=PerPhenotype(
+        RRMS=assumed(3.0),
+        SPMS=assumed(1.0),
+        PPMS=assumed(0.5, "as in the placebo arm of INFORMS (Miller 2018)"),
+    ),
+    dispersion=assumed(3.0, "most patients have none, a few have many"),
+    relapse_loading=assumed(0.5),
+    enhancing_days=assumed(
+        42, "some weeks; a scan then enhances in 5 % of PPMS, where INFORMS found 13 % at baseline"
+    ),
+)
+"""New lesions, for descriptions that count them; ``progressive`` does not."""
 
 _EXPAND = "inside the range over subgroups of the EXPAND placebo arm, -0.7 to -1.8 %/yr"
 _PBVC_MEAN = published("lukas2015_pbvc_rate_spms")
@@ -347,6 +364,14 @@ INSTRUMENTS = (
         high=assumed(60.0),
     ),
 )
+
+HANDS = HandModel(
+    mean=assumed(0.05, "the other hand takes some percent longer"),
+    own_sd=assumed(0.20, "one side is often worse"),
+    drift_sd=assumed(0.05),
+    noise_sd=assumed(0.05),
+)
+"""The hands of the peg test, for descriptions that tell them apart; ``progressive`` does not."""
 
 SCHEDULE = ScheduleModel(
     weeks=tuple(range(0, 145, 12)),

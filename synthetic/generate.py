@@ -16,13 +16,21 @@ from pmsstats.errors import DesignError
 from pmsstats.seeds import Seed, as_seed_sequence
 from synthetic.config import CohortConfig, preset
 from synthetic.draws import SubjectStreams
+from synthetic.hands import Hands, draw_hands, measure_hands
 from synthetic.imaging import ImagingCourse, draw_courses, measure_imaging
 from synthetic.instruments import measure_instruments, rate_edss
+from synthetic.lesions import Lesions, count_lesions, draw_lesions
 from synthetic.missingness import REASONS, Attendance, draw_attendance
 from synthetic.population import Population, draw_population
 from synthetic.progression import HIGHEST_EDSS, Progression, draw_progression, true_edss
 from synthetic.relapses import Relapses, draw_relapses, relapse_impairment
-from synthetic.truth import Truth, course_columns, true_parameters
+from synthetic.truth import (
+    Truth,
+    course_columns,
+    hand_columns,
+    lesion_columns,
+    true_parameters,
+)
 from synthetic.visits import DAYS_PER_YEAR, Calendar, draw_calendar
 
 if TYPE_CHECKING:
@@ -181,6 +189,8 @@ class _Draft:
     calendar: Calendar
     progression: Progression
     relapses: Relapses
+    lesions: Lesions | None
+    hands: Hands | None
     courses: Mapping[str, ImagingCourse]
     attendance: Attendance
     course_edss: np.ndarray
@@ -200,19 +210,32 @@ def _draw(config: CohortConfig, streams: SubjectStreams) -> _Draft:
     impairment = np.clip(course + extra, 0.0, HIGHEST_EDSS)
     edss = rate_edss(config.disability, population, impairment, calendar.weeks, streams)
     courses = draw_courses(config, population, streams)
+    lesions = draw_lesions(config, population, calendar, streams)
+    hands = draw_hands(config, population, streams)
     tests = measure_instruments(config, population, impairment, calendar, streams)
+    tests |= measure_hands(config, hands, tests.get("nhpt_s"), calendar, streams)
+    attendance = draw_attendance(config.missingness, calendar, edss, streams)
+    scans = measure_imaging(courses, calendar, config.schedule.imaging_weeks, streams)
+    scans |= count_lesions(lesions, attendance.scanned)
     return _Draft(
         population=population,
         calendar=calendar,
         progression=progression,
         relapses=relapses,
+        lesions=lesions,
+        hands=hands,
         courses=courses,
-        attendance=draw_attendance(config.missingness, calendar, edss, streams),
+        attendance=attendance,
         course_edss=course,
         relapse_edss=extra,
-        clinical={m: v for m, v in {"edss": edss, **tests}.items() if m in config.emitted},
-        imaging=measure_imaging(courses, calendar, config.schedule.imaging_weeks, streams),
+        clinical=_emitted(config, {"edss": edss, **tests}),
+        imaging=_emitted(config, scans),
     )
+
+
+def _emitted(config: CohortConfig, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Keep what the cohort will have, in column order."""
+    return {name: measured[name] for name in config.emitted if name in measured}
 
 
 def _subjects(config: CohortConfig, draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
@@ -299,6 +322,8 @@ def _true_subjects(draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
             "baseline_edss": progression.baseline,
             "first_step_year": np.where(np.isfinite(first), first, np.nan),
             **course_columns(draft.courses),
+            **lesion_columns(draft.lesions),
+            **hand_columns(draft.hands),
         }
     )
 

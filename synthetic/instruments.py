@@ -78,11 +78,13 @@ def measure_instruments(
     Returns
     -------
     dict of str to ndarray, shape (n_subjects, n_visits)
-        By measure; NaN where a test is not planned or cannot be done.
+        By measure that is emitted or that the hands share; NaN where a test is not planned or
+        cannot be done.
     """
     tests: dict[str, np.ndarray] = {}
+    shared = ("nhpt_s",) if config.hands else ()
     for model in config.instruments:
-        if model.measure not in config.emitted:
+        if model.measure not in config.emitted and model.measure not in shared:
             continue
         is_cognitive = model.measure in COGNITIVE
         planned = config.schedule.cognition_weeks if is_cognitive else calendar.weeks

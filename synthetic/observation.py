@@ -15,6 +15,7 @@ from synthetic.parameters import check_range, check_word
 from synthetic.values import PerPhenotype
 
 __all__ = [
+    "HandModel",
     "ImagingModel",
     "InstrumentModel",
     "MissingnessModel",
@@ -191,6 +192,36 @@ class InstrumentModel:
             raise DesignError(
                 f"`low` of {owner} must be below `high`, got {self.low!r} and {self.high!r}."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandModel:
+    """How the hands share the mean of the nine-hole peg test.
+
+    Parameters
+    ----------
+    mean : float
+        Mean of the log ratio of the other hand's time to that of the dominant hand.
+    own_sd, drift_sd : float
+        Spread of the log ratio between patients, and of its change per year.
+    noise_sd : float
+        Between repeated tests.
+
+    Raises
+    ------
+    DesignError
+        If a spread is negative.
+    """
+
+    mean: float
+    own_sd: float
+    drift_sd: float
+    noise_sd: float
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        check_range("the hands", 0, math.inf, own_sd=self.own_sd, drift_sd=self.drift_sd,
+                    noise_sd=self.noise_sd)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

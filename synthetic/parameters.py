@@ -16,6 +16,7 @@ __all__ = [
     "FACTORS",
     "Arm",
     "DisabilityModel",
+    "LesionModel",
     "PopulationModel",
     "RelapseModel",
     "check_range",
@@ -274,6 +275,41 @@ class RelapseModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LesionModel:
+    """New lesions: a Poisson process with a gamma distributed rate (negative binomial counts).
+
+    Parameters
+    ----------
+    rate : PerPhenotype
+        Mean new or enlarging T2 lesions per year; patients only.
+    dispersion : float
+        Variance of the rate over subjects, in squares of its mean.
+    relapse_loading : float
+        Correlation of the scores (standard normal, higher is more) behind a person's rates of
+        lesions and of relapses: one inflammatory activity drives both.
+    enhancing_days : float
+        How long every new lesion enhances.
+
+    Raises
+    ------
+    DesignError
+        If a rate is negative or the loading is not between -1 and 1.
+    """
+
+    rate: PerPhenotype
+    dispersion: float
+    relapse_loading: float
+    enhancing_days: float
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        owner = "the lesion model"
+        check_range(owner, 0, math.inf, rate=self.rate, dispersion=self.dispersion,
+                    enhancing_days=self.enhancing_days)  # fmt: skip
+        check_range(owner, -1, 1, relapse_loading=self.relapse_loading)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """One arm of a trial.
 
@@ -289,6 +325,8 @@ class Arm:
         On lasting worsening steps.
     relapse_rate_ratio : float
         On relapses.
+    lesion_rate_ratio : float
+        On new lesions, from day 0 on.
 
     Raises
     ------
@@ -301,6 +339,7 @@ class Arm:
     atrophy_slowing: float = 0.0
     worsening_hazard_ratio: float = 1.0
     relapse_rate_ratio: float = 1.0
+    lesion_rate_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -308,4 +347,5 @@ class Arm:
         check_range(owner, 0, 1, share=self.share)
         check_range(owner, -1, 2, atrophy_slowing=self.atrophy_slowing)
         check_range(owner, 0, math.inf, worsening_hazard_ratio=self.worsening_hazard_ratio,
-                    relapse_rate_ratio=self.relapse_rate_ratio)  # fmt: skip
+                    relapse_rate_ratio=self.relapse_rate_ratio,
+                    lesion_rate_ratio=self.lesion_rate_ratio)  # fmt: skip

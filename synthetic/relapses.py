@@ -12,7 +12,7 @@ from synthetic.draws import SubjectStreams, event_times
 from synthetic.parameters import RelapseModel
 from synthetic.population import Population, arm_effect
 
-__all__ = ["Relapses", "draw_relapses", "relapse_impairment"]
+__all__ = ["Relapses", "draw_relapses", "relapse_activity", "relapse_impairment"]
 
 _DAYS_PER_YEAR = 365.25
 
@@ -70,7 +70,23 @@ def _frailty(model: RelapseModel, streams: SubjectStreams) -> np.ndarray:
     if model.dispersion == 0:
         return np.ones(streams.n_subjects)
     shape = 1.0 / model.dispersion
-    return gammaincinv(shape, streams.uniform("relapse rate")) / shape
+    return gammaincinv(shape, relapse_activity(streams)) / shape
+
+
+def relapse_activity(streams: SubjectStreams) -> np.ndarray:
+    """Draw where each subject's relapse rate stands among those of the phenotype.
+
+    Parameters
+    ----------
+    streams : SubjectStreams
+        Random numbers.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects,)
+        Uniform in [0, 1): the share of subjects with a lower rate.
+    """
+    return streams.uniform("relapse rate")
 
 
 def relapse_impairment(model: RelapseModel, relapses: Relapses, year: np.ndarray) -> np.ndarray:

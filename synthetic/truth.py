@@ -13,7 +13,9 @@ import pandas as pd
 
 from pmsstats.provenance import build_manifest
 from synthetic.config import CohortConfig
+from synthetic.hands import Hands
 from synthetic.imaging import ImagingCourse
+from synthetic.lesions import Lesions
 from synthetic.observation import ImagingModel
 from synthetic.parameters import FACTORS
 
@@ -40,7 +42,9 @@ class Truth:
     subjects : pandas.DataFrame
         One row per subject: ``subject_id damage rate disability worsening_hazard relapse_rate
         baseline_edss first_step_year`` (missing without a step in the planned follow-up), and per
-        imaging measure ``<measure>_baseline <measure>_slope`` (logarithm on the log scale).
+        imaging measure ``<measure>_baseline <measure>_slope`` (logarithm on the log scale). With
+        lesions ``lesion_rate`` (per year, treatment included); with hands ``hand_log_ratio
+        hand_log_ratio_slope`` (other to dominant, on day 0 and per year).
     visits : pandas.DataFrame
         One row per subject and planned visit, seen or not: ``subject_id visit day year true_edss
         relapse_edss attended scanned``.
@@ -97,7 +101,9 @@ def true_parameters(config: CohortConfig) -> dict[str, Any]:
         "rate". ``measures``: per imaging measure and phenotype the mean baseline, mean slope, SD
         of baseline and slope and their correlation, the error SD, and
         ``initial_log_hazard_per_sd_slope``, the log hazard ratio of a step at time 0 per SD of
-        faster true slope within a phenotype. ``arms``: effects.
+        faster true slope within a phenotype. ``lesions``: mean rate per year by phenotype without
+        treatment, and the variance of the rate in squares of its mean; empty where lesions are
+        not counted. ``arms``: effects.
 
     Notes
     -----
@@ -112,12 +118,14 @@ def true_parameters(config: CohortConfig) -> dict[str, Any]:
             for model in config.imaging
             if model.measure in config.emitted
         },
+        "lesions": _lesion_parameters(config),
         "arms": {
             arm.name: {
                 "share": float(arm.share),
                 "atrophy_slowing": float(arm.atrophy_slowing),
                 "worsening_hazard_ratio": float(arm.worsening_hazard_ratio),
                 "relapse_rate_ratio": float(arm.relapse_rate_ratio),
+                "lesion_rate_ratio": float(arm.lesion_rate_ratio),
             }
             for arm in config.arms
         },
@@ -144,6 +152,18 @@ def _measure_parameters(config: CohortConfig, measure: str) -> dict[str, Any]:
         "initial_log_hazard_per_sd_slope": float(
             config.disability.log_hazard_per_sd * model.rate_loading
         ),
+    }
+
+
+def _lesion_parameters(config: CohortConfig) -> dict[str, Any]:
+    """Work out the moments of the lesion rates, without treatment."""
+    model = config.lesions
+    if model is None:
+        return {}
+    patients = [p for p in config.population.phenotypes if p != "HC"]
+    return {
+        "rate_mean": {p: float(model.rate[p]) for p in patients},
+        "dispersion": float(model.dispersion),
     }
 
 
@@ -180,6 +200,40 @@ def course_columns(courses: Mapping[str, ImagingCourse]) -> dict[str, np.ndarray
         columns[f"{measure}_baseline"] = course.baseline
         columns[f"{measure}_slope"] = course.slope
     return columns
+
+
+def lesion_columns(lesions: Lesions | None) -> dict[str, np.ndarray]:
+    """Return the true lesion rates as a column.
+
+    Parameters
+    ----------
+    lesions : Lesions or None
+        None where they are not counted.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``lesion_rate``, or nothing.
+    """
+    return {} if lesions is None else {"lesion_rate": lesions.rate}
+
+
+def hand_columns(hands: Hands | None) -> dict[str, np.ndarray]:
+    """Return the true difference of the hands as columns.
+
+    Parameters
+    ----------
+    hands : Hands or None
+        None where they are not told apart.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``hand_log_ratio`` and ``hand_log_ratio_slope``, or nothing.
+    """
+    if hands is None:
+        return {}
+    return {"hand_log_ratio": hands.log_ratio, "hand_log_ratio_slope": hands.slope}
 
 
 def write_truth(

@@ -20,7 +20,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 R_BRIDGE = ("rpy2", "pymer4", "polars")
 # Rooms whose Results the report shows; it never sees the rooms themselves.
 COMPUTING = ("endpoints", "models", "imaging", "power", "surrogacy", "association", "validation",
-             "trials")  # fmt: skip
+             "multiverse", "trials")  # fmt: skip
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

@@ -37,6 +37,7 @@ UNIT_CONFUSIONS: Mapping[str, tuple[str, ...]] = {
 _PLAIN_CONFUSIONS = (("percent", 1e-2), ("thousandths", 1e-3))  # of what has no unit, such as FA
 _POWERS_OF_TEN = tuple(10.0**k for k in (1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 9, -9))
 
+_COUNT_UNITS = ("lesions", "foci")  # counts have no decimal point to slip: 1, 1, 12 is one course
 _OUTLIER_TOLERANCE = 0.1  # decades: a slip of the decimal point, give or take 25 %
 _AGREEMENT = 1.5  # the subject's other values lie within this factor of their median
 _VALUE_TOLERANCE = 1e-9  # legal values are steps of a scale, stored as binary fractions
@@ -269,7 +270,8 @@ def _check_implausible_value(given: RuleInput, flag: Flagger) -> Issues:
 
 def _check_decimal_slip(given: RuleInput, flag: Flagger) -> Issues:
     """Report single values ten, a hundred ... times the subject's other values."""
-    for measure in [m for m in _unscaled(given) if m.kind == "level"]:
+    levels = [m for m in _unscaled(given) if m.kind == "level"]
+    for measure in [m for m in levels if m.unit not in _COUNT_UNITS]:
         values = _values(given, measure)
         bad, usual = decimal_slips(values, given.visit_subject)
         if bad.any():

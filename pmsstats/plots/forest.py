@@ -9,8 +9,15 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+)
 
+from pmsstats.errors import DesignError
 from pmsstats.plots.theme import INK, MUTED, PALETTE, PAPER, drawable, stamp_origin, wrapped
 from pmsstats.results import format_interval
 
@@ -34,6 +41,7 @@ def plot_forest(
     *,
     reference: float | None = None,
     log: bool = False,
+    percent: bool = False,
     x_label: str,
     digits: int = 3,
     layout: Literal["columns", "stacked"] = "columns",
@@ -50,7 +58,10 @@ def plot_forest(
     reference : float, optional
         Where to draw the line of no effect.
     log : bool, default False
-        Logarithmic axis, marked at plain numbers; estimates must be positive.
+        Logarithmic axis, marked at plain numbers; estimates must be positive. Give ratios, not
+        their logarithms.
+    percent : bool, default False
+        Whether estimates are shares, to be shown in percent.
     x_label : str
         What is estimated, with its unit.
     digits : int, default 3
@@ -66,17 +77,26 @@ def plot_forest(
     -------
     matplotlib.axes.Axes
         Rows are at y = 0, 1, ... from the top; intervals cut by the axis end in an arrow.
+
+    Raises
+    ------
+    DesignError
+        If the axis is logarithmic, and an estimate is not positive or an interval end negative.
     """
-    ax = plt.gca() if ax is None else ax
     rows = estimates.reset_index(drop=True)
+    if log:
+        _require_positive(rows)
+    ax = plt.gca() if ax is None else ax
     _set_limits(ax, rows, reference, log=log)
     if reference is not None:
         ax.axvline(reference, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     for y, row in enumerate(rows.to_dict("records")):
-        _draw_row(ax, y, row, digits, layout)
+        _draw_row(ax, y, row, digits, layout, percent=percent)
     ax.set_ylim(len(rows) - 0.45, -0.55 if layout == "columns" else -0.9)
     labels = [wrapped(label, 30, 3) for label in rows["label"]]
     ax.set_yticks(range(len(rows)), labels if layout == "columns" else [""] * len(rows))
+    if percent:
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.grid(visible=False, axis="y")
     ax.grid(visible=True, axis="x")
     ax.spines["left"].set_visible(False)
@@ -116,6 +136,19 @@ def log_ticks(low: float, high: float) -> list[float]:
     return inside[:: -(-len(inside) // 9)]
 
 
+def _require_positive(rows: pd.DataFrame) -> None:
+    """Refuse numbers that a logarithmic axis cannot show: most often logarithms of ratios."""
+    bad = (rows["estimate"] <= 0) | (rows["conf_low"] < 0) | (rows["conf_high"] < 0)
+    if bad.any():
+        first = rows[bad].iloc[0]
+        raise DesignError(
+            f"`estimates` must be positive on a logarithmic axis, but {int(bad.sum())} of "
+            f"{len(rows)} rows are not ({str(first['label'])!r}: {first['estimate']:.3g}, "
+            f"{first['conf_low']:.3g} to {first['conf_high']:.3g}). Logarithms of ratios must be "
+            "turned back with exp(), in all three columns, or drawn with log=False."
+        )
+
+
 def _tick_text(tick: float) -> str:
     """Write a tick without needless digits: 0.5, 1, 0.67, 1.25."""
     return f"{tick:.2f}".rstrip("0").rstrip(".") if tick >= 0.1 else f"{tick:g}"
@@ -146,7 +179,9 @@ def _set_limits(ax: Axes, rows: pd.DataFrame, reference: float | None, *, log: b
     ax.set_xlim(*limits)
 
 
-def _draw_row(ax: Axes, y: int, row: dict[str, object], digits: int, layout: str) -> None:
+def _draw_row(
+    ax: Axes, y: int, row: dict[str, object], digits: int, layout: str, *, percent: bool
+) -> None:
     """Draw one estimate: interval, dot, arrows where the axis cuts, and its figures."""
     estimate, low, high = (float(row[c]) for c in ("estimate", "conf_low", "conf_high"))  # type: ignore[arg-type]
     if math.isfinite(estimate):
@@ -161,8 +196,17 @@ def _draw_row(ax: Axes, y: int, row: dict[str, object], digits: int, layout: str
         for x, marker in cut:
             ax.plot([x], [y], marker, color=PALETTE[0], ms=6, clip_on=False, gid="arrow")
         ax.plot([estimate], [y], "o", color=PALETTE[0], ms=6.5, gid="estimate")
-    text = format_interval(estimate, low, high, digits) if math.isfinite(estimate) else ""
-    _write_figures(ax, y, row, text or "not estimable", layout)
+    _write_figures(ax, y, row, _figures(estimate, low, high, digits, percent=percent), layout)
+
+
+def _figures(estimate: float, low: float, high: float, digits: int, *, percent: bool) -> str:
+    """Write an estimate with its interval."""
+    if not math.isfinite(estimate):
+        return "not estimable"
+    if not percent:
+        return format_interval(estimate, low, high, digits)
+    figures = format_interval(100 * estimate, 100 * low, 100 * high, digits, decimals=0)
+    return figures.replace(" (", " % (", 1)
 
 
 def _write_figures(ax: Axes, y: int, row: dict[str, object], text: str, layout: str) -> None:

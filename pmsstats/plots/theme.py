@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from matplotlib.transforms import ScaledTranslation
@@ -78,6 +79,7 @@ _OVERRIDES: dict[str, Any] = {
     "axes.grid": True,
     "axes.grid.axis": "y",
     "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=PALETTE),
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.facecolor": "none",

@@ -8,7 +8,7 @@ from pmsstats.association.task import RESERVED_COLUMNS
 from pmsstats.cohort import Cohort
 from pmsstats.cohort.columns import as_texts
 from pmsstats.endpoints import ProgressionRule
-from pmsstats.endpoints.time_to_event import EVENT_COLUMNS
+from pmsstats.endpoints.derivation.time_to_event import EVENT_COLUMNS
 from pmsstats.errors import DesignError, SchemaError, nearest
 from pmsstats.study.spec import StudySpec
 

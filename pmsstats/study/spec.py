@@ -13,13 +13,7 @@ from pydantic import ConfigDict
 from pmsstats.association.spec import SlopeVisits
 from pmsstats.cohort.mapping import MAPPING_KEYS, CohortMapping, parse_mapping
 from pmsstats.cohort.toml_types import check_toml, raise_problems
-from pmsstats.endpoints import (
-    ExitEventRule,
-    ProgressionRule,
-    RecordedEventRule,
-    progression_rule,
-    rule_from_dict,
-)
+from pmsstats.endpoints import AnyRule, preset, rule_from_dict
 from pmsstats.errors import DesignError, SchemaError, nearest
 from pmsstats.results import to_plain
 
@@ -27,7 +21,7 @@ __all__ = ["AnalysisSpec", "StudySpec", "read_study"]
 
 Engine = Literal["native", "statsmodels", "lme4"]
 Random = Literal["slope", "intercept"]
-Outcome = ProgressionRule | RecordedEventRule | ExitEventRule
+Outcome = AnyRule
 STUDY_KEYS = ("title", "acknowledgement", "analysis", *MAPPING_KEYS)
 
 
@@ -268,7 +262,7 @@ def _analysis(
 def _rule(outcome: object, mapping: CohortMapping | None) -> Outcome:
     """Look up a preset, or build the rule that a table describes."""
     if isinstance(outcome, str):
-        return progression_rule(outcome)
+        return preset(outcome)
     if not isinstance(outcome, dict):
         raise SchemaError(
             f'`outcome` must be the name of a rule, as in "cdp12", or a table, as in '

@@ -113,6 +113,15 @@ def test_change_from_baseline_has_no_baseline_value(summary: CohortSummary) -> N
     assert "pbvc_pct" not in set(summary.table()["variable"])
 
 
+def test_counts_since_the_last_scan_have_no_baseline_value() -> None:
+    """New lesions at the first scan are new since a scan that did not take place."""
+    counts = {"new_t2_count": [None, 2] * 5, "active_lesion_count": [0, 1] * 5}
+    visits = VISITS.assign(gd_lesion_count=[1, 0] * 5, **counts)
+    variables = set(Cohort(SUBJECTS, visits).summary().table()["variable"])
+    assert "gd_lesion_count" in variables
+    assert variables.isdisjoint(counts)
+
+
 @given(cohort=valid_cohorts)
 def test_numbers_agree_with_the_standard_library(cohort: Cohort) -> None:
     summary = summarise_cohort(cohort)

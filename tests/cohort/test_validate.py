@@ -484,6 +484,23 @@ def test_decimal_slips(values: list[float], expected: list[int]) -> None:
     assert np.flatnonzero(bad).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("measure", "rows"),
+    [
+        ("t25fw_s", [2]),
+        ("gd_lesion_count", []),
+        ("t2_lesion_count", []),
+        ("new_t2_count", []),
+        ("leptomeningeal_foci_count", []),
+    ],
+)
+def test_counts_have_no_decimal_point_to_slip(measure: str, rows: list[int]) -> None:
+    """5, 5 and then 50 new lesions is a course; 5, 5 and 50 seconds looks like a slip."""
+    visits = pd.DataFrame({"subject_id": "S1", "day": [0, 90, 180], measure: [5.0, 5.0, 50.0]})
+    issues = issues_of(SUBJECTS.head(1), visits)
+    assert rows_of(issues, "decimal_slip") == rows
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.floats(0.5, 500)), min_size=1, max_size=30).map(sorted)
 )

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from pmsstats.errors import DesignError
 from pmsstats.plots import plot_forest, theme
 from pmsstats.plots.forest import log_ticks
 from pmsstats.results import format_interval
@@ -120,3 +121,26 @@ def test_log_ticks_are_few_ascending_and_inside(low, ratio):
 )
 def test_log_ticks_are_the_numbers_that_people_know(low, high, expected):
     assert log_ticks(low, high) == expected
+
+
+def test_shares_are_in_percent():
+    rows = ROWS.assign(
+        estimate=[0.3564, 0.05, np.nan], conf_low=[0.2936, 0.0, np.nan],
+        conf_high=[0.4246, 0.1204, np.nan],
+    )  # fmt: skip
+    ax = drawn(rows, log=False, reference=None, percent=True, x_label="Subjects free of it")
+    texts = [t.get_text() for t in ax.texts if t.get_gid() == "figures"]
+    assert texts == ["36 % (29 to 42)", "5 % (0 to 12)", "not estimable"]
+    assert all(t.get_text().endswith("%") for t in ax.get_xticklabels())
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high"), [(-0.34, -0.7, 0.1), (0.2, -0.1, 0.5), (0.0, 0.0, 1.0)]
+)
+def test_logarithms_on_a_logarithmic_axis_are_refused(estimate, low, high):
+    rows = ROWS.assign(
+        estimate=[estimate, 1.3, np.nan], conf_low=[low, 0.9, np.nan], conf_high=[high, 1.9, np.nan]
+    )
+    with pytest.raises(DesignError, match=r"1 of 3 rows are not \('Two-stage'.*exp\(\)"):
+        drawn(rows)
+    assert len(line_data(drawn(rows, log=False, reference=0.0), "estimate")) == 2

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pmsstats import plots
 from pmsstats.plots.theme import (
     INK,
     MUTED,
@@ -187,6 +188,15 @@ def test_legend_covers_no_data_and_no_stamp(origin):
     assert legend.y0 >= ax.get_window_extent().y1
     stamp = ax._right_title.get_window_extent()
     assert legend.y0 >= stamp.y1 or not ax.get_title(loc="right")
+
+
+def test_lines_of_ones_own_take_the_palette():
+    with theme():
+        ax = Figure().subplots()
+        for _ in PALETTE:
+            ax.plot([0, 1])
+    assert [line.get_color() for line in ax.lines] == list(PALETTE)
+    assert plots.PALETTE is PALETTE
 
 
 def test_theme_restores_what_it_set_and_nothing_else(monkeypatch):

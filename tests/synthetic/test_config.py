@@ -39,6 +39,13 @@ BROKEN_PARTS = [
     (defaults.MISSINGNESS, {"dropout_rate": -1.0}, "`dropout_rate`"),
     (defaults.RELAPSES, {"dispersion": -1.0}, "`dispersion`"),
     (defaults.RELAPSES, {"residual_share": 1.1}, "`residual_share`.*got 1.1"),
+    (defaults.LESIONS, {"rate": PerPhenotype(PPMS=-1.0)}, "`rate` of the lesion model"),
+    (defaults.LESIONS, {"dispersion": -1.0}, "`dispersion` of the lesion model"),
+    (defaults.LESIONS, {"enhancing_days": -1.0}, "`enhancing_days`"),
+    (defaults.LESIONS, {"relapse_loading": 1.2}, "`relapse_loading`.*from -1 to 1, got 1.2"),
+    (defaults.HANDS, {"own_sd": -0.1}, "`own_sd` of the hands"),
+    (defaults.HANDS, {"drift_sd": -0.1}, "`drift_sd` of the hands"),
+    (defaults.HANDS, {"noise_sd": -0.1}, "`noise_sd` of the hands"),
     (defaults.DISABILITY, {"rater_sd": -0.1}, "`rater_sd`"),
     (defaults.DISABILITY, {"worsening_rate": PerPhenotype(PPMS=-0.1)}, "`worsening_rate`"),
     (defaults.DISABILITY, {"edss_low": PerPhenotype(PPMS=7.0)}, "below `edss_high`.*for PPMS"),
@@ -95,6 +102,25 @@ BROKEN_COHORTS = [
         {"population": dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(CIS=1.0))},
         "has no value for CIS",
     ),
+    (
+        {"lesions": dataclasses.replace(defaults.LESIONS, rate=PerPhenotype(PPMS=0.5))},
+        "`lesions.rate` has no value for RRMS, SPMS",
+    ),
+    ({"measures": ("new_t2_count",)}, "'new_t2_count', which no model makes"),
+    (
+        {"hands": defaults.HANDS, "instruments": (SDMT,)},
+        "'nhpt_s', which is none of `instruments`",
+    ),
+    (
+        {
+            "hands": defaults.HANDS,
+            "instruments": (
+                *defaults.INSTRUMENTS,
+                dataclasses.replace(defaults.INSTRUMENTS[1], measure="nhpt_dominant_s"),
+            ),
+        },
+        "'nhpt_dominant_s' has 2 models",
+    ),
 ]
 
 
@@ -110,6 +136,7 @@ def test_impossible_cohorts_are_refused(change, message):
         ({"share": 1.5}, "`share` of arm 'active'.*got 1.5"),
         ({"worsening_hazard_ratio": -0.5}, "`worsening_hazard_ratio`"),
         ({"atrophy_slowing": 5.0}, "`atrophy_slowing`"),
+        ({"lesion_rate_ratio": -0.1}, "`lesion_rate_ratio`"),
     ],
 )
 def test_impossible_arms_are_refused(change, message):
@@ -198,6 +225,14 @@ def test_emitted_measures_keep_their_order():
     config = CohortConfig(measures=("thalamus_ml", "edss"))
     assert config.emitted == ("edss", "thalamus_ml")
     assert CohortConfig().emitted == CohortConfig().offered
+
+
+def test_lesions_and_hands_are_offered_where_they_are_described():
+    full = CohortConfig(lesions=defaults.LESIONS, hands=defaults.HANDS)
+    extra = ("nhpt_dominant_s", "nhpt_nondominant_s", "new_t2_count", "gd_lesion_count")
+    assert set(full.offered) - set(CohortConfig().offered) == set(extra)
+    assert preset("ppms_trial").emitted == full.offered
+    assert preset("progressive").emitted == CohortConfig().offered
 
 
 def test_assumed_keeps_its_reason():

@@ -18,7 +18,14 @@ import synthetic
 from pmsstats import evidence
 from pmsstats.cohort import Cohort
 from pmsstats.errors import DesignError, EvidenceUncheckedWarning
-from synthetic import CohortConfig, SyntheticCohort, defaults, generate_cohort, generate_tables
+from synthetic import (
+    CohortConfig,
+    SyntheticCohort,
+    defaults,
+    generate_cohort,
+    generate_tables,
+    preset,
+)
 
 TABLES = ("subjects", "visits", "relapses", "exits")
 quiet = pytest.mark.filterwarnings("ignore::pmsstats.errors.EvidenceUncheckedWarning")
@@ -79,6 +86,30 @@ def test_leaving_measures_out_changes_nothing_else():
     pd.testing.assert_frame_equal(part.visits, full.visits[columns])
 
 
+def test_lesions_and_hands_change_nothing_else():
+    trial = preset("ppms_trial")
+    full = generate_tables(trial, 3)
+    plain = generate_tables(dataclasses.replace(trial, lesions=None, hands=None), 3)
+    extra = {"nhpt_dominant_s", "nhpt_nondominant_s", "new_t2_count", "gd_lesion_count"}
+    assert set(full.visits) - set(plain.visits) == extra
+    for table in TABLES:
+        old, new = getattr(plain, table), getattr(full, table)
+        assert old.to_csv() == new[list(old)].to_csv()
+    for old, new in (
+        (plain.truth.subjects, full.truth.subjects),
+        (plain.truth.visits, full.truth.visits),
+    ):
+        assert old.to_csv() == new[list(old)].to_csv()
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_lesions_and_hands_of_a_subject_are_the_same_in_any_trial(n):
+    small = generate_tables("ppms_trial", 3, n_subjects=n).visits
+    large = generate_tables("ppms_trial", 3, n_subjects=200).visits
+    same = large["subject_id"] <= f"S{n:06d}"
+    pd.testing.assert_frame_equal(small, large[same].reset_index(drop=True))
+
+
 def test_a_longer_study_extends_the_shorter_one():
     weeks = tuple(range(0, 193, 12))
     longer = dataclasses.replace(defaults.SCHEDULE, weeks=weeks)
@@ -97,8 +128,12 @@ def test_cohorts_pass_validation_with_hardly_a_warning(name):
     cohort = generate_cohort(name, 31, n_subjects=3000)
     implausible = cohort.issues[cohort.issues["rule"] == "implausible_value"]
     assert len(implausible) < 0.001 * cohort.n_visits
+    # new lesions may well be 1, 1 and 12, which looks like a slip of the decimal point
+    slips = cohort.issues[cohort.issues["rule"] == "decimal_slip"]
+    assert set(slips["column"]) <= {"new_t2_count"}
+    assert len(slips) < 5
     # early dropout leaves some with one visit; nothing else may be found
-    assert set(cohort.issues["rule"]) <= {"implausible_value", "one_visit"}
+    assert set(cohort.issues["rule"]) <= {"implausible_value", "one_visit", "decimal_slip"}
     assert cohort.origin == "synthetic"
     assert [m.name for m in cohort.measures] == list(cohort.truth.config.emitted)
 

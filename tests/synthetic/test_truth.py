@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pmsstats.cohort.schema import default_dictionary
-from synthetic import CohortConfig, generate_cohort, true_parameters, write_truth
+from synthetic import CohortConfig, generate_cohort, preset, true_parameters, write_truth
 
 pytestmark = pytest.mark.filterwarnings("ignore::pmsstats.errors.EvidenceUncheckedWarning")
 
@@ -33,6 +33,22 @@ def test_parameters_concern_only_what_is_emitted():
     parameters = true_parameters(config)
     assert list(parameters["measures"]) == ["pbvc_pct"]
     assert parameters["measures"]["pbvc_pct"]["slope_mean"]["PPMS"] == -0.46
+
+
+def test_parameters_of_lesions_and_arms():
+    found = true_parameters(preset("ppms_trial"))
+    assert found["lesions"] == {"rate_mean": {"PPMS": 0.5}, "dispersion": 3.0}
+    assert found["arms"]["active"]["lesion_rate_ratio"] == 0.3
+    assert found["arms"]["placebo"]["lesion_rate_ratio"] == 1.0
+    assert true_parameters(CohortConfig())["lesions"] == {}
+
+
+def test_truth_tells_lesion_rates_and_hands_where_they_are_described(cohort):
+    latent = {"lesion_rate", "hand_log_ratio", "hand_log_ratio_slope"}
+    trial = generate_cohort("ppms_trial", 17, n_subjects=60)
+    assert latent <= set(trial.truth.subjects)
+    assert not latent & set(cohort.truth.subjects)
+    assert not latent & set(default_dictionary())
 
 
 def test_truth_covers_all_subjects_and_planned_visits(cohort):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 from pmsstats.models.kernels.lmm_patterns import (
     Patterns,
     differentiate,

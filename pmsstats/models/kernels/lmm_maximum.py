@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 from pmsstats.models.kernels.lmm_climb import Ascent, climb, newton_step, starting_factor
 from pmsstats.models.kernels.lmm_kernel import Slopes, as_matrix, side
 from pmsstats.models.kernels.lmm_patterns import Patterns, eigen, product

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pmsstats.compiling import IS_COMPILED, compiled
 from pmsstats.models.kernels import lmm_vectorised
-from pmsstats.models.kernels.compiling import IS_COMPILED, compiled
 
 __all__ = [
     "Patterns",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 from pmsstats.models.kernels.lmm_kernel import profile
 from pmsstats.models.kernels.lmm_maximum import GOOD_ENOUGH, Maximum, maximise, satterthwaite
 from pmsstats.models.kernels.lmm_patterns import Patterns

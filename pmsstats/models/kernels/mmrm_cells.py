@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 from pmsstats.models.kernels.mmrm_plan import Plan
 from pmsstats.models.kernels.mmrm_sigma import start_of
 from pmsstats.models.kernels.small_matrices import cholesky, lower_inverse, mirror

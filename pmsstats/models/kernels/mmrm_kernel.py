@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 from pmsstats.models.kernels.mmrm_cells import Cells, find_cells, pattern_inverse, residuals, start
 from pmsstats.models.kernels.mmrm_plan import CS, KENWARD_ROGER, SATTERTHWAITE, Answers, Plan
 from pmsstats.models.kernels.mmrm_sigma import covariance, first_derivatives, second_derivatives

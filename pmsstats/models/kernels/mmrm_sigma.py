@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 from pmsstats.models.kernels.mmrm_plan import AR1, CS, EXCHANGEABLE, TOEP, TOEPLITZ, US, Plan
 from pmsstats.models.kernels.small_matrices import cholesky
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pmsstats.models.kernels.compiling import compiled
+from pmsstats.compiling import compiled
 
 __all__ = ["cholesky", "invert", "lower_inverse", "mirror", "solve"]
 

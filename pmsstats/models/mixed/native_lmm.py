@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pmsstats.compiling import IS_COMPILED
 from pmsstats.models.backends import EngineFit
 from pmsstats.models.formulas.columns import sum_by_subject
-from pmsstats.models.kernels.compiling import IS_COMPILED
 from pmsstats.models.kernels.lmm_maximum import GOOD_ENOUGH, maximise
 from pmsstats.models.kernels.lmm_patterns import Patterns, group_products
 from pmsstats.models.mixed.grouped_fit import fit_grouped

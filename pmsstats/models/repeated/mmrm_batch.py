@@ -153,7 +153,7 @@ def _check_options(spec: MMRMSpec, n_jobs: int) -> None:
 def _can_compile(spec: MMRMSpec, arrays: RepeatedArrays) -> bool:
     """Say whether the compiled code takes this model."""
     # Loads numba, which only those who fit need.
-    from pmsstats.models.kernels.compiling import IS_COMPILED
+    from pmsstats.compiling import IS_COMPILED
 
     bits = arrays.n_visits + np.log2(arrays.n_groups) + np.log2(arrays.n_subjects)
 

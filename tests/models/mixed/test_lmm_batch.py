@@ -275,7 +275,7 @@ sys.path.insert(0, "tests")
 sys.path.insert(0, "tests/models/mixed")
 from test_lmm_batch import FORMULAS, design, responses
 from pmsstats.models import fit_lmm_batch
-from pmsstats.models.kernels.compiling import IS_COMPILED
+from pmsstats.compiling import IS_COMPILED
 assert not IS_COMPILED
 data = design()
 batch = fit_lmm_batch(data, FORMULAS["slope"], responses(data, 25)[:6])

@@ -265,7 +265,7 @@ sys.path.insert(0, "tests")
 sys.path.insert(0, "tests/models/mixed")
 from test_native_lmm import simulated
 from pmsstats.models import fit_lmm
-from pmsstats.models.kernels.compiling import IS_COMPILED
+from pmsstats.compiling import IS_COMPILED
 assert not IS_COMPILED
 for seed in (1, 2, 5):
     data, formula = simulated(seed)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from properties import assert_result_contract
 
+from pmsstats import compiling
 from pmsstats.errors import DesignError
-from pmsstats.models.kernels import compiling
 from pmsstats.models.repeated.mmrm import fit_mmrm
 from pmsstats.models.repeated.mmrm_batch import MMRMBatchResult, fit_mmrm_batch
 from pmsstats.models.repeated.mmrm_spec import MMRMSpec
