@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Worsening = Literal["lower", "higher", "unspecified"]
-MeasureKind = Literal["level", "change"]
+MeasureKind = Literal["level", "change", "since_last"]
 MeasureScale = Literal["ratio", "interval"]
 
 PHENOTYPES = ("HC", "RIS", "CIS", "RRMS", "SPMS", "PPMS")
@@ -72,8 +72,8 @@ class Measure:
         Range outside of which a value is reported as doubtful.
     possible : tuple of float
         Range outside of which a value is refused; infinite ends allowed.
-    kind : {"level", "change"}
-        Whether values are levels, or already change from baseline.
+    kind : {"level", "change", "since_last"}
+        Whether values are levels, already change from baseline, or what is new since the last scan.
     scale : {"ratio", "interval"}
         Whether zero means "none", so that a change in percent makes sense ("ratio"), or zero is a
         convention: z-scores, logarithms, ordinal scales ("interval").

@@ -32,6 +32,7 @@ from pmsstats.endpoints.definitions.to_table import rule_to_dict
 from pmsstats.endpoints.derivation.adtte import to_adtte, write_adtte
 from pmsstats.endpoints.derivation.composite import derive_composite
 from pmsstats.endpoints.derivation.endpoint import derive_endpoint
+from pmsstats.endpoints.derivation.event_counts import count_events
 from pmsstats.endpoints.derivation.first_occurrence import (
     derive_lesion_event,
     derive_relapse_event,
@@ -41,6 +42,7 @@ from pmsstats.endpoints.derivation.progression import derive_progression
 from pmsstats.endpoints.derivation.recorded import derive_exit_event, derive_recorded_event
 from pmsstats.endpoints.derivation.status import StatusResult, derive_status
 from pmsstats.endpoints.derivation.time_to_event import EndpointResult
+from pmsstats.endpoints.derivation.trace import SubjectTrace, trace_subject
 from pmsstats.endpoints.engine.batch import ProgressionBatch, derive_progression_batch
 from pmsstats.endpoints.scores.annual_change import (
     AnnualChange,
@@ -101,6 +103,7 @@ __all__ = [
     "RelativeThreshold",
     "StatusResult",
     "StepThreshold",
+    "SubjectTrace",
     "TaskFailureConvention",
     "Threshold",
     "TimedTestSpec",
@@ -109,6 +112,7 @@ __all__ = [
     "VolumeLossRule",
     "annualised_percent_change",
     "check_edss",
+    "count_events",
     "derive_annual_change",
     "derive_composite",
     "derive_edss",
@@ -138,5 +142,6 @@ __all__ = [
     "rule_from_dict",
     "rule_to_dict",
     "to_adtte",
+    "trace_subject",
     "write_adtte",
 ]

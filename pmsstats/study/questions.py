@@ -8,14 +8,16 @@ from pmsstats.association.task import RESERVED_COLUMNS
 from pmsstats.cohort import Cohort
 from pmsstats.cohort.columns import as_texts
 from pmsstats.endpoints import ProgressionRule
-from pmsstats.endpoints.derivation.time_to_event import EVENT_COLUMNS
 from pmsstats.errors import DesignError, SchemaError, nearest
 from pmsstats.study.spec import StudySpec
 
-__all__ = ["MOST_GROUPS", "check_questions"]
+__all__ = ["FOLLOW_UP_COLUMNS", "MOST_GROUPS", "check_questions"]
 
 MOST_GROUPS = 12
-_TAKEN = {"day", "year", "visit", *EVENT_COLUMNS, *RESERVED_COLUMNS}
+FOLLOW_UP_COLUMNS = ("subject_id", "duration", "event")
+"""Columns of an endpoint's table that are analysed by group."""
+
+_TAKEN = {"day", "year", "visit", *FOLLOW_UP_COLUMNS, *RESERVED_COLUMNS}
 
 
 def check_questions(cohort: Cohort, spec: StudySpec) -> None:

@@ -20,7 +20,7 @@ from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.provenance import build_manifest
 from pmsstats.results import Exclusion, Result, exclude, to_plain
 from pmsstats.study.flow import trace_flow
-from pmsstats.study.questions import check_questions
+from pmsstats.study.questions import FOLLOW_UP_COLUMNS, check_questions
 from pmsstats.study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -335,7 +335,8 @@ def _trajectory_spec(cohort: Cohort, spec: StudySpec) -> LMMSpec:
 def _progression_by_group(cohort: Cohort, endpoint: EndpointResult, spec: StudySpec) -> KMResult:
     """Estimate the time to the outcome in each group."""
     analysis = spec.analysis
-    events = endpoint.table().merge(_group_values(cohort, spec), on="subject_id", how="left")
+    follow_up = endpoint.table()[list(FOLLOW_UP_COLUMNS)]
+    events = follow_up.merge(_group_values(cohort, spec), on="subject_id", how="left")
     left_out: tuple[Exclusion, ...] = ()
     if analysis.group:
         missing = events[analysis.group].isna()

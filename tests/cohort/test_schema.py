@@ -224,8 +224,11 @@ def test_edss_has_twenty_steps_and_no_half() -> None:
     assert steps == (0.0, *(k / 2 for k in range(2, 21)))
 
 
-def test_only_change_measures_are_change() -> None:
-    assert [m.name for m in DICTIONARY.values() if m.kind == "change"] == ["pbvc_pct"]
+def test_which_measures_are_no_levels() -> None:
+    """Neither change from baseline nor what is new since the last scan has a baseline."""
+    kinds = {m.name: m.kind for m in DICTIONARY.values() if m.kind != "level"}
+    new = "since_last"
+    assert kinds == {"new_t2_count": new, "active_lesion_count": new, "pbvc_pct": "change"}
 
 
 # Means of published cohorts must be plausible: (measure, mean, SD), the source beside it.
@@ -271,7 +274,7 @@ def test_the_table_has_one_row_per_measure() -> None:
         ({"worsening": "down"}, r"`worsening` .* must be one of lower, higher, unspecified"),
         ({"technique": "dtii"}, r"`technique` .* Did you mean 'dti'"),
         ({"compartment": "brain"}, r"`compartment` .* got 'brain'"),
-        ({"kind": "delta"}, r"`kind` .* must be one of level, change"),
+        ({"kind": "delta"}, r"`kind` .* must be one of level, change, since_last"),
         ({"plausible": [1]}, r"must be lists of numbers"),
         ({"plausible": "high"}, r"must be lists of numbers"),
         ({"plausible": [2, 1]}, r"`plausible` .* low < high, got \[2.0, 1.0\]"),

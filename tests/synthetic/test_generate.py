@@ -128,12 +128,8 @@ def test_cohorts_pass_validation_with_hardly_a_warning(name):
     cohort = generate_cohort(name, 31, n_subjects=3000)
     implausible = cohort.issues[cohort.issues["rule"] == "implausible_value"]
     assert len(implausible) < 0.001 * cohort.n_visits
-    # new lesions may well be 1, 1 and 12, which looks like a slip of the decimal point
-    slips = cohort.issues[cohort.issues["rule"] == "decimal_slip"]
-    assert set(slips["column"]) <= {"new_t2_count"}
-    assert len(slips) < 5
     # early dropout leaves some with one visit; nothing else may be found
-    assert set(cohort.issues["rule"]) <= {"implausible_value", "one_visit", "decimal_slip"}
+    assert set(cohort.issues["rule"]) <= {"implausible_value", "one_visit"}
     assert cohort.origin == "synthetic"
     assert [m.name for m in cohort.measures] == list(cohort.truth.config.emitted)
 

@@ -266,7 +266,9 @@ class EndpointResult(Result):
         Returns
         -------
         pandas.Series
-            ``"event"``, ``"no event"`` or ``"unknown"`` (followed up for less), by subject id.
+            ``"event"``, ``"no event"`` (known not to have happened by then) or ``"unknown"``
+            (not assessed up to that day, or the day lies within the interval of a later event),
+            by subject id.
 
         Notes
         -----
@@ -275,7 +277,8 @@ class EndpointResult(Result):
         """
         duration = self.events["duration"].to_numpy()
         happened = self.events["event"].to_numpy() & (duration <= day)
-        status = np.where(happened, "event", np.where(duration >= day, "no event", "unknown"))
+        is_free = self.events["interval_left"].to_numpy() >= day
+        status = np.where(happened, "event", np.where(is_free, "no event", "unknown"))
         ids = pd.Index(self.events["subject_id"], name="subject_id")
         return pd.Series(status.astype(object), index=ids, name="status")
 

@@ -136,7 +136,7 @@ def _unused_rows(scan: RuleScan, rule: ProgressionRule) -> Iterator[tuple[str, B
     base, start = scan.plan.base_row[table.subject], scan.found.subjects.start[table.subject]
     yield "before the baseline visit", at_risk & (row < base)
     yield f"before a baseline {_usable(rule)}", at_risk & (row > base) & (row < start)
-    if not (any(rule.relapse_to_onset_days) or _bars_confirmation(rule)):
+    if not (_bars_onset(rule) or _bars_confirmation(rule)):
         return
     used = at_risk & (row > start)
     no_onset = used & ~visits.may_start
@@ -154,6 +154,11 @@ def _unused_rows(scan: RuleScan, rule: ProgressionRule) -> Iterator[tuple[str, B
     wait = rule.min_days_from_baseline
     early = used & (table.day - table.day[start] < wait) & ~no_onset & ~no_confirmation
     yield f"fewer than {wait} days after the baseline: no onset", early
+
+
+def _bars_onset(rule: ProgressionRule) -> bool:
+    """Say whether some visits may not start an event."""
+    return any(rule.relapse_to_onset_days) or rule.min_days_from_baseline > 0
 
 
 def _bars_confirmation(rule: ProgressionRule) -> bool:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pmsstats.provenance import Origin
 
 __all__ = [
-    "COUNTS_SINCE_LAST_SCAN",
     "AnnualChange",
     "AnnualMethod",
     "Intervals",
@@ -38,9 +37,6 @@ __all__ = [
 DAYS_PER_YEAR = 365.25
 AnnualMethod = Literal["linear", "compound"]
 Intervals = Literal["from_baseline", "between_scans"]
-
-COUNTS_SINCE_LAST_SCAN = ("new_t2_count", "active_lesion_count")
-"""Measures that count what appeared since the last scan: they have rates, not changes."""
 
 _STAGE = "annual change"
 
@@ -334,17 +330,17 @@ def _measured(
     data: Cohort | pd.DataFrame, name: str, origin: Origin
 ) -> tuple[pd.DataFrame, Measure, Origin]:
     """Return visits, what the measure is, and where the data come from."""
-    if name in COUNTS_SINCE_LAST_SCAN:
+    if isinstance(data, Cohort):
+        visits, measure, origin = data.visits, data.measure(name), data.origin
+    else:
+        require_visits(data, [name])
+        visits, measure = data, default_dictionary().get(name) or Measure(name=name, label=name)
+    if measure.kind == "since_last":
         raise DesignError(
             f"{name} counts what appeared since the last scan: it has a rate, not a change. Use "
             "`derive_lesion_rate`."
         )
-    if isinstance(data, Cohort):
-        return data.visits, data.measure(name), data.origin
-    require_visits(data, [name])
-    dictionary = default_dictionary()
-    known = dictionary[name] if name in dictionary else Measure(name=name, label=name)
-    return data, known, origin
+    return visits, measure, origin
 
 
 def _cutoff(

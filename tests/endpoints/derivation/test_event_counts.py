@@ -108,3 +108,9 @@ def test_another_cohort_is_refused() -> None:
 def test_unknown_choices_are_refused(choice: dict[str, str]) -> None:
     with pytest.raises(DesignError, match="must be one of"):
         count_events(COHORT, RESULT, **choice)
+
+
+def test_a_result_counts_its_events() -> None:
+    pd.testing.assert_frame_equal(RESULT.counts(COHORT), count_events(COHORT, RESULT))
+    shown = RESULT.counts(COHORT, change="improvement")
+    assert shown["n_events"].sum() == 1

@@ -49,3 +49,10 @@ def test_columns_are_shown_where_somebody_has_a_value(column: str) -> None:
     events = result.events.assign(**{column: ["RAW", "", ""]})
     assert event_display(events)[column].tolist() == ["RAW", "", ""]
     assert column not in event_display(dataclasses.replace(result).events)
+
+
+def test_a_result_shows_itself_so() -> None:
+    result = derive_endpoint(COHORT, "cdp12")
+    pd.testing.assert_frame_equal(result.display(), event_display(result.events))
+    assert "<th>interval</th>" in result._repr_html_()
+    assert "interval_left" not in result._repr_html_()

@@ -159,9 +159,11 @@ def test_events_that_are_known_exactly_have_no_width() -> None:
     ("day", "expected"),
     [
         (0, ["no event"] * 4),
-        (90, ["no event"] * 4),
+        # A and C were clean on day -7 and not on day 84: nobody knows when it happened
+        (90, ["unknown", "no event", "unknown", "no event"]),
         (91, ["event", "no event", "event", "no event"]),  # from day -7 to day 84
-        (175, ["event", "no event", "event", "no event"]),
+        # B's last visit shows a change that nobody could confirm
+        (175, ["event", "unknown", "event", "no event"]),
         (175.5, ["event", "unknown", "event", "unknown"]),
     ],
 )

@@ -211,7 +211,8 @@ def test_requests_that_cannot_be_met(rule: Any, subject: str, message: str) -> N
 RULES = [
     POINT, AWAY, ALL, replace(ALL, continue_from="onset"), replace(POINT, baseline="roving"),
     replace(POINT, baseline="roving_improvement", confirm_intermediate=False),
-    replace(ALL, rebaseline_after_relapse=True), replace(POINT, rebaseline_after_relapse=True), replace(POINT, sustain_days=math.inf),
+    replace(ALL, rebaseline_after_relapse=True), replace(POINT, rebaseline_after_relapse=True),
+    replace(POINT, sustain_days=math.inf),
     replace(ALL, baseline_never_better=True), replace(POINT, events="first_pira"),
     replace(ALL, skip_local_extrema="strict", relapse_to_baseline_days=30),
 ]  # fmt: skip
@@ -243,3 +244,9 @@ def test_the_table_tells_what_the_events_tell(
     noted = table[table["note"].str.startswith("changed")]
     assert (noted["change"] >= 1).all()
     assert not noted["role"].str.contains("onset|confirmation").any()
+
+
+def test_a_result_traces_its_subjects() -> None:
+    cohort = cohort_of([4, 5, 5])
+    trace = derive_progression(cohort, POINT).trace(cohort, "A")
+    assert trace.headline() == trace_of([4, 5, 5]).headline()
