@@ -14,6 +14,7 @@ from pmsstats.endpoints import (
     derive_progression,
     derive_status,
     preset,
+    presets_for,
     presets_table,
     progression_rule,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "fit_mmrm_batch",
     "fit_ordinal",
     "preset",
+    "presets_for",
     "presets_table",
     "progression_rule",
     "read_cohort",

@@ -38,6 +38,7 @@ from pmsstats.endpoints.derivation.first_occurrence import (
     derive_relapse_event,
     derive_volume_loss,
 )
+from pmsstats.endpoints.derivation.presets_for import presets_for
 from pmsstats.endpoints.derivation.progression import derive_progression
 from pmsstats.endpoints.derivation.recorded import derive_exit_event, derive_recorded_event
 from pmsstats.endpoints.derivation.status import StatusResult, derive_status
@@ -135,6 +136,7 @@ __all__ = [
     "is_reached",
     "mean_of_hands",
     "preset",
+    "presets_for",
     "presets_table",
     "progression_rule",
     "reference_from_baseline",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pmsstats.endpoints.definitions.composite_rule import CompositeRule
     from pmsstats.endpoints.definitions.progression_rule import ProgressionRule
 
-__all__ = ["honest_words", "modified_rule"]
+__all__ = ["definition_name", "honest_words", "modified_rule"]
 
 _WORDS = frozenset({"name", "label", "absence_label", "citation", "note"})
 
@@ -55,6 +55,22 @@ def modified_rule(rule: AnyNamed, changes: dict[str, Any]) -> AnyNamed:
     }
     fresh |= {word: "" for word in ("label", "absence_label", "citation") if hasattr(rule, word)}
     return replace(rule, **{**fresh, **changes})
+
+
+def definition_name(rule: Any) -> str:
+    """Return the name under which a result may cite a definition.
+
+    Parameters
+    ----------
+    rule : rule
+        Of any kind.
+
+    Returns
+    -------
+    str
+        Its name; ``"cdp12_modified"`` for a rule that is called ``"cdp12"`` and is another one.
+    """
+    return str(honest_words(rule).name)
 
 
 def honest_words(rule: AnyNamed) -> AnyNamed:

@@ -15,6 +15,7 @@ from pmsstats.cohort import Cohort
 from pmsstats.endpoints.definitions.composite_rule import PartRule, rule_title
 from pmsstats.endpoints.definitions.field_checks import as_tuple, is_number
 from pmsstats.endpoints.definitions.from_table import rule_from_dict
+from pmsstats.endpoints.definitions.modified import definition_name
 from pmsstats.endpoints.definitions.presets import preset
 from pmsstats.endpoints.derivation.known_times import KnownTimes, known_times
 from pmsstats.errors import DesignError, SchemaError, nearest
@@ -97,7 +98,7 @@ class StatusResult(Result):
         rest = f"; {self.n_unknown} more could not be judged ({least})" if self.n_unknown else ""
         return (
             f"{where}{self.n_free} of {judged} subjects{share} had {self.label} up to day "
-            f"{self.day} (definition: {self.rule.name}){rest}."
+            f"{self.day} (definition: {definition_name(self.rule)}){rest}."
         )
 
     def table(self) -> pd.DataFrame:

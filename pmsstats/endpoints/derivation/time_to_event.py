@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.cohort import Cohort
+from pmsstats.endpoints.definitions.modified import definition_name
 from pmsstats.endpoints.derivation.event_counts import count_events
 from pmsstats.endpoints.derivation.event_display import event_display
 from pmsstats.endpoints.derivation.trace import SubjectTrace, trace_subject
@@ -163,7 +164,7 @@ class EndpointResult(Result):
             rest += f"; {len(self.episodes)} confirmed changes in all"
         return (
             f"{where}{self.n_events} of {self.n_subjects} {who} ({share}) reached {self.label} "
-            f"over {years} subject-years (definition: {self.rule.name}){rest}."
+            f"over {years} subject-years (definition: {definition_name(self.rule)}){rest}."
         )
 
     def table(self) -> pd.DataFrame:

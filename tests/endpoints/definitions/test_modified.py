@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pmsstats.endpoints import PRESETS, edss_threshold, preset, progression_rule
-from pmsstats.endpoints.definitions.modified import honest_words
+from pmsstats.endpoints.definitions.modified import definition_name, honest_words
 from pmsstats.errors import DesignError
 
 
@@ -89,3 +89,9 @@ def test_rules_show_themselves_in_notebooks(name: str) -> None:
     assert "<strong>" in html
     assert "Gd-enhancing &lt;" not in html
     assert preset(name).describe()[:40].replace(">", "&gt;") in html
+
+
+def test_a_result_does_not_cite_a_preset_that_it_is_not() -> None:
+    assert definition_name(progression_rule("cdp12")) == "cdp12"
+    assert definition_name(replace(progression_rule("cdp12"), confirm_weeks=24)) == "cdp12_modified"
+    assert definition_name(replace(preset("neda3"), require="all")) == "neda3_modified"

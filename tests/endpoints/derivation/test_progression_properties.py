@@ -159,6 +159,7 @@ def test_a_longer_confirmation_never_brings_the_event_earlier(
         rule,
         **{f.name: f.default for f in dataclasses.fields(rule) if f.name in ONLY_CONFIRMED},
         confirm_weeks=None,
+        lesion_free=None,
     )
     changes = [{"confirm_weeks": w, **until_then, **single} for w in weeks]
     found = [none, *(dataclasses.replace(rule, **change) for change in changes)]

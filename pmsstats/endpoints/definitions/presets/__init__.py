@@ -8,11 +8,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from pmsstats.endpoints.definitions.composite_rule import CompositeRule, PartRule, rule_title
-from pmsstats.endpoints.definitions.event_rules import (
-    LesionEventRule,
-    RelapseEventRule,
-    VolumeLossRule,
-)
+from pmsstats.endpoints.definitions.data_needs import data_needs
 from pmsstats.endpoints.definitions.field_checks import as_tuple
 from pmsstats.endpoints.definitions.presets.composites import COMPOSITE_RULES
 from pmsstats.endpoints.definitions.presets.edss_change import EDSS_RULES, MILESTONE_RULES
@@ -121,7 +117,7 @@ def presets_table() -> pd.DataFrame:
             {
                 "name": rule.name,
                 "event": rule_title(rule),
-                "outcome": ", ".join(dict.fromkeys(_needs(rule))),
+                "outcome": ", ".join(data_needs(rule)),
                 "confirmation": " and ".join(dict.fromkeys(_confirmation(rule))),
                 "citation": rule.citation,
                 "note": rule.note,
@@ -129,27 +125,6 @@ def presets_table() -> pd.DataFrame:
             for rule in _RULES
         ]
     )
-
-
-def _needs(rule: PartRule) -> Iterator[str]:
-    """Name the data that a rule needs."""
-    if isinstance(rule, CompositeRule):
-        for part in rule.parts:
-            yield from _needs(part)
-    elif isinstance(rule, ProgressionRule):
-        yield rule.outcome
-        yield from (condition.outcome for condition in rule.onset_conditions)
-        yield from rule.leading_systems
-        if rule.classifies or rule.rebaseline_after_relapse or any(rule.relapse_to_baseline_days):
-            yield "relapses"
-        if rule.impute_reasons:
-            yield "exits"
-    elif isinstance(rule, RelapseEventRule):
-        yield "relapses"
-    elif isinstance(rule, LesionEventRule):
-        yield from rule.measures
-    elif isinstance(rule, VolumeLossRule):
-        yield rule.outcome
 
 
 def _confirmation(rule: PartRule) -> Iterator[str]:
