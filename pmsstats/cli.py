@@ -292,7 +292,7 @@ def _write_endpoints(
     tables |= {f"{r.rule.name}_episodes.csv": r.episodes for r in results if len(r.episodes)}
     tables["left_out.csv"] = exclusions_table(e for r in results for e in r.exclusions)
     if adtte:
-        tables["adtte.csv"] = to_adtte(results, study_id=study.stem)
+        tables["adtte.csv"] = to_adtte(results, cohort, study_id=study.stem)
     remove_outputs(out)
     for name, table in tables.items():
         table.to_csv(out / name, index=False)

@@ -56,14 +56,13 @@ def _main_stages(study: StudyResult) -> Iterator[_Stage]:
         exclusions=cohort.exclusions,
         n_out={"subject": cohort.n_subjects, "visit": cohort.n_visits},
     )
-    yield _Stage(
-        name=f"Endpoint: {endpoint.label}",
-        exclusions=endpoint.exclusions,
-        n_out={
-            "subject": endpoint.n_subjects,
-            "visit": cohort.n_visits - _left_out(endpoint.exclusions, "visit"),
-        },
-    )
+    # What one part of a composite could not use may serve the others: only subjects are counted.
+    is_composite = hasattr(endpoint.rule, "parts")
+    mine = [e for e in endpoint.exclusions if e.unit == "subject" or not is_composite]
+    n_out = {"subject": endpoint.n_subjects}
+    if not is_composite:
+        n_out["visit"] = cohort.n_visits - _left_out(mine, "visit")
+    yield _Stage(name=f"Endpoint: {endpoint.label}", exclusions=mine, n_out=n_out)
     yield _Stage(
         name=f"Trajectory: {trajectory.label}",
         exclusions=trajectory.exclusions,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from pmsstats.endpoints import ExitEventRule, ProgressionRule
+from pmsstats.endpoints import ExitEventRule, ProgressionRule, rule_from_dict
 from pmsstats.errors import SchemaError
 from pmsstats.study import read_study
 
@@ -119,9 +120,21 @@ def test_study_that_is_no_text_is_explained(tmp_path):
         read_study(path)
 
 
+README_BLOCKS = re.findall(
+    r"```toml\n(.*?)```",
+    (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8"),
+    re.DOTALL,
+)
+
+
 def test_the_study_of_the_readme_can_be_read(tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
-    spec = read_study(study_file(tmp_path, block))
+    spec = read_study(study_file(tmp_path, README_BLOCKS[0]))
     assert spec.analysis.group == "phenotype"
     assert spec.mapping.columns["visits"]["thalamus_ml"].unit == "mm3"
+
+
+@pytest.mark.parametrize(
+    ("block", "name"), list(zip(README_BLOCKS[1:], ["cdp24_modified", "cdp_or_sdmt"], strict=True))
+)
+def test_the_endpoints_of_the_readme_can_be_read(block, name):
+    assert rule_from_dict(tomllib.loads(block)["analysis"]["outcome"]).name == name

@@ -459,8 +459,11 @@ def _baseline_limits(rule: ProgressionRule) -> str:
 def _time(rule: ProgressionRule) -> str:
     """Say from when to when time runs."""
     first = "first " * _baseline_may_move(rule)
+    passed = any(rule.relapse_to_baseline_days) or rule.skip_local_extrema != "none"
+    also = " (also where that visit may not serve as baseline and a later one does)" * passed
     return (
-        f"Time runs from the {first}baseline visit to the visit at which the change was first seen."
+        f"Time runs from the {first}baseline visit{also} to the visit at which the change was "
+        "first seen."
     )
 
 

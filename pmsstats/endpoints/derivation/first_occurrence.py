@@ -55,12 +55,20 @@ def derive_relapse_event(cohort: Cohort, rule: RelapseEventRule) -> EndpointResu
     Notes
     -----
     Subjects without an event are followed until they left the study, or else until their last
-    visit, whatever was measured there.
+    visit, whatever was measured there. A relapse after that is not counted: whether the others
+    had one so late is not known.
     """
     relapses, dropped = _counted_relapses(cohort, rule)
     ids = cohort.subjects["subject_id"]
-    first = ids.map(relapses.groupby("subject_id")["day"].min())
     end, left = follow_up_end(cohort)
+    last_day = relapses["subject_id"].map(pd.Series(end.to_numpy(), index=ids))
+    late = (relapses["day"] > last_day).to_numpy(dtype=bool)
+    first = ids.map(relapses[~late].groupby("subject_id")["day"].min())
+    after = "relapse after the last visit of a subject whose exit is not recorded"
+    dropped = (
+        *dropped,
+        *exclude(f"endpoint {rule.name}", "row", after, relapses["subject_id"][late]),
+    )
     days = first.fillna(end).astype(float)
     excluded = pd.Series(np.where(days > 0, "", "no follow-up after day 0"), index=ids.index)
     keep = excluded == ""

@@ -18,6 +18,7 @@ from pmsstats.endpoints.definitions.from_table import rule_from_dict
 from pmsstats.endpoints.definitions.modified import definition_name
 from pmsstats.endpoints.definitions.presets import preset
 from pmsstats.endpoints.derivation.known_times import KnownTimes, known_times
+from pmsstats.endpoints.derivation.time_to_event import is_death
 from pmsstats.errors import DesignError, SchemaError, nearest
 from pmsstats.plots.forest import plot_forest
 from pmsstats.provenance import Origin
@@ -344,7 +345,8 @@ def _reasons(cohort: Cohort, known: KnownTimes, days: int) -> TextArray:
     exits = cohort.exits.drop_duplicates("subject_id").set_index("subject_id")
     gone = (ids.map(exits["day"]) - known.day_zero < days).to_numpy()
     why = ids.map(exits["reason"].astype(object)).fillna("no reason given").to_numpy(dtype=object)
-    left = np.where(why == "death", "died before", "left before: " + why.astype(str).astype(object))
+    before = "left before: " + why.astype(str).astype(object)
+    left = np.where(is_death(why), "died before", before)
     early = np.isfinite(known.event_day) & (known.event_day < known.day_zero)
     reason = np.where(gone, left, known.why_unknown(known.day_zero + days))
     return np.where(early, "had the event before time zero", reason)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pmsstats.cohort import Cohort
 from pmsstats.endpoints.definitions.modified import definition_name
@@ -38,6 +39,9 @@ UNCONFIRMED = "change at the last visit not confirmed"
 """Why a subject is censored whose last visit shows a change that none could confirm."""
 
 DEATH = "death"
+DEATH_WORDS = frozenset({"death", "died", "dead", "deceased"})
+"""Reasons of exit that mean death, whatever their case."""
+
 """The reason of an exit that makes it a death."""
 
 EVENT_COLUMNS = (
@@ -307,6 +311,22 @@ class EndpointResult(Result):
         }
 
 
+def is_death(reasons: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Say which reasons of exit mean death.
+
+    Parameters
+    ----------
+    reasons : ndarray of object
+        Texts.
+
+    Returns
+    -------
+    ndarray of bool
+        True for the words of :data:`DEATH_WORDS`, whatever their case.
+    """
+    return np.array([str(reason).strip().casefold() in DEATH_WORDS for reason in reasons], bool)
+
+
 def endpoint_result(
     cohort: Cohort,
     rule: EndpointRule,
@@ -396,7 +416,7 @@ def _fill_exits(columns: dict[str, Any], cohort: Cohort) -> None:
     event = columns["event"].to_numpy(dtype=bool)
     reasons = exits["reason"].to_numpy(dtype=object)
     reason = np.append(np.where(pd.isna(reasons), "", reasons), "")[row]
-    died = (reason == DEATH) & ~event
+    died = is_death(reason) & ~event
     day = np.append(exits["day"].to_numpy(dtype=np.int64), 0)[row]
     days = day - columns["day_baseline"].to_numpy(dtype=np.int64)
     columns["exit_reason"] = reason

@@ -51,7 +51,8 @@ def imputes_last_visit(
                 f"`impute_reasons` of rule {rule.name!r} asks why subjects left the study, but "
                 "there are no exits here. Derive it from a cohort, or leave `impute_reasons` out."
             )
-        concerned = np.isin(exit_reason, rule.impute_reasons)
+        wanted = {reason.strip().casefold() for reason in rule.impute_reasons}
+        concerned = np.array([str(r).strip().casefold() in wanted for r in exit_reason], bool)
     chance = rule.impute_last_visit
     if chance in (0, 1):
         return concerned & (chance == 1)

@@ -74,7 +74,8 @@ SEVERE = RelapseEventRule(severity_column="grade", min_severity=2)
         (RelapseEventRule(), [], None, (False, 168, 168, np.inf), "followed to the last visit"),
         (RelapseEventRule(), [], 300, (False, 300, 300, np.inf), "followed to the exit"),
         (RelapseEventRule(), [(300, True, 1)], 300, (True, 300, 300, 300), "on the day of exit"),
-        (RelapseEventRule(), [(190, True, 1)], None, (True, 190, 190, 190), "after the last visit"),
+        (RelapseEventRule(), [(190, True, 1)], None, (False, 168, 168, np.inf), "after the end"),
+        (RelapseEventRule(), [(190, True, 1)], 300, (True, 190, 190, 190), "before the exit"),
         (
             RelapseEventRule(from_day=50),
             [(50, True, 1)],

@@ -212,3 +212,14 @@ def test_plot_draws_every_subject(origin: str, stamp: str) -> None:
         "followed without it (n = 17)",
     ]
     plt.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("death", "death"), ("Died", "death"), (" DECEASED ", "death"), ("dropout", "censored")],
+)
+def test_death_is_known_by_any_common_word(reason: str, status: str) -> None:
+    visits = pd.DataFrame({"subject_id": "A", "day": [0, 84, 168], "edss": [4.0, 4.0, 4.0]})
+    exits = pd.DataFrame({"subject_id": ["A"], "day": [200], "reason": [reason]})
+    cohort = Cohort(pd.DataFrame({"subject_id": ["A"]}), visits, exits=exits)
+    assert derive_progression(cohort, "cdp12").table()["status"].tolist() == [status]
