@@ -453,10 +453,12 @@ def test_half_a_point_from_5_5_is_what_separates_two_trials(courses: Cohort) -> 
 
 
 def test_status_at_a_day_tells_evidence_from_none(courses: Cohort) -> None:
-    """NEDA-3 at day 200: the relapse of day 100 is evidence, the lesion of day 336 not yet."""
+    """NEDA-3 at day 200: the relapse of day 100 is evidence; whether the lesion of day 336 was
+    there nobody knows, because the scan before it was that of day 0."""
     status = derive_endpoint(courses, "neda3").status_at(200)
     assert status[status == "event"].index.tolist() == ["relapse"]
-    assert (status.drop("relapse") == "no event").all()
+    assert status[status == "unknown"].index.tolist() == ["lesion"]
+    assert (status.drop(["relapse", "lesion"]) == "no event").all()
 
 
 def test_rows_in_another_order_change_nothing(msprog: Cohort) -> None:
