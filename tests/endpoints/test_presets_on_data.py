@@ -454,7 +454,7 @@ def test_half_a_point_from_5_5_is_what_separates_two_trials(courses: Cohort) -> 
 
 def test_status_at_a_day_tells_evidence_from_none(courses: Cohort) -> None:
     """NEDA-3 at day 200: the relapse of day 100 is evidence; whether the lesion of day 336 was
-    there nobody knows, because the scan before it was that of day 0."""
+    there nobody knows, because the scan before it was that of day 168."""
     status = derive_endpoint(courses, "neda3").status_at(200)
     assert status[status == "event"].index.tolist() == ["relapse"]
     assert status[status == "unknown"].index.tolist() == ["lesion"]
