@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pmsstats.evidence.citation import Citation
+from pmsstats.evidence.finding import Direction, Finding, FindingKind, FindingStatus
+from pmsstats.evidence.finding_registry import finding, findings, findings_table
 from pmsstats.evidence.record import EvidenceRecord, Verified
 from pmsstats.evidence.registry import (
     catalog,
@@ -16,11 +18,18 @@ from pmsstats.evidence.registry import (
 
 __all__ = [
     "Citation",
+    "Direction",
     "EvidenceRecord",
+    "Finding",
+    "FindingKind",
+    "FindingStatus",
     "Verified",
     "catalog",
     "citation",
     "evidence_table",
+    "finding",
+    "findings",
+    "findings_table",
     "record",
     "records",
     "value",

@@ -20,7 +20,7 @@ class Citation:
     key : str
         Short name: first author and year, ``"azevedo2018"``.
     authors : str
-        As printed, or the first and "et al.".
+        As printed, or the first and "et al."; empty where they are not known for certain.
     year : int
         Of print.
     journal : str
@@ -65,9 +65,10 @@ class Citation:
 
     @property
     def short(self) -> str:
-        """First author and year, as in running text: ``"De Stefano 2018"``."""
-        name = self.authors.split(",")[0].rsplit(maxsplit=1)[0]
-        return f"{name} {self.year}"
+        """First author (else the journal) and year, as in running text: ``"De Stefano 2018"``."""
+        words = self.authors.split(",")[0].split()
+        is_initials = len(words) > 1 and words[-1].isupper()
+        return f"{' '.join(words[:-1] if is_initials else words) or self.journal} {self.year}"
 
     @property
     def link(self) -> str:

@@ -8,35 +8,19 @@ import warnings
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 
 from pmsstats.errors import EvidenceUncheckedWarning, SchemaError, first_ids, nearest
 from pmsstats.evidence.citation import Citation
+from pmsstats.evidence.entries import build_entry
 from pmsstats.evidence.record import EvidenceRecord
 
 __all__ = ["catalog", "citation", "evidence_table", "record", "records", "value", "warn_unchecked"]
 
 _CITATIONS = "citations.toml"
-
-
-def _fields(cls: type) -> set[str]:
-    """Name the fields that a catalogue entry may have."""
-    return set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
-
-
-def _build(cls: type, name: str, entry: Mapping[str, Any], **fixed: Any) -> Any:
-    """Build a citation or record from its TOML table."""
-    for key in entry:
-        if key not in _fields(cls):
-            raise SchemaError(
-                f"Catalogue entry {name!r} has no field {key!r}.{nearest(key, _fields(cls))}"
-            )
-    try:
-        return cls(**{**entry, **fixed})
-    except TypeError as exc:
-        raise SchemaError(f"Catalogue entry {name!r} is incomplete: {exc}.") from exc
+_WARNED: set[tuple[str, frozenset[str]]] = set()
+"""What was already said, and to which use: a simulation loop asks for the same values again."""
 
 
 def parse_citations(text: str) -> dict[str, Citation]:
@@ -58,7 +42,7 @@ def parse_citations(text: str) -> dict[str, Citation]:
         If an entry has an unknown field, or lacks one.
     """
     entries = tomllib.loads(text)
-    return {key: _build(Citation, key, entry, key=key) for key, entry in entries.items()}
+    return {key: build_entry(Citation, key, entry, key=key) for key, entry in entries.items()}
 
 
 def parse_records(text: str, citations: Mapping[str, Citation]) -> dict[str, EvidenceRecord]:
@@ -89,7 +73,7 @@ def parse_records(text: str, citations: Mapping[str, Citation]) -> dict[str, Evi
                 f"Catalogue entry {name!r} names the unknown citation {key!r}."
                 f"{nearest(key, citations)}"
             )
-        found[name] = _build(EvidenceRecord, name, entry, id=name, citation=citations[key])
+        found[name] = build_entry(EvidenceRecord, name, entry, id=name, citation=citations[key])
     return found
 
 
@@ -213,12 +197,12 @@ def evidence_table(chosen: Iterable[EvidenceRecord] | None = None) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        Columns ``id measure population quantity value sd se ci_low ci_high n units followup
-        verified entered_twice citation``.
+        Columns ``id measure population quantity value text sd se ci_low ci_high n units followup
+        verified entered_twice citation``; `text` stands where there is no number.
     """
     names = (
-        "id", "measure", "population", "quantity", "value", "sd", "se", "ci_low", "ci_high", "n",
-        "units", "followup", "verified", "entered_twice",
+        "id", "measure", "population", "quantity", "value", "text", "sd", "se", "ci_low",
+        "ci_high", "n", "units", "followup", "verified", "entered_twice",
     )  # fmt: skip
     rows = [
         {**{name: getattr(r, name) for name in names}, "citation": r.citation.short}
@@ -240,12 +224,22 @@ def value(record_id: str) -> float:
     float
         In the units of the record.
 
+    Raises
+    ------
+    SchemaError
+        If there is no such record, or its source prints no single number.
+
     Warns
     -----
     EvidenceUncheckedWarning
         If the value was not entered twice.
     """
     found = record(record_id)
+    if found.value is None:
+        raise SchemaError(
+            f"Evidence record {found.id!r} has no number: its source says {found.text!r}. "
+            "Read it with `record`."
+        )
     warn_unchecked([found.id], used_by="a look-up", stacklevel=2)
     return found.value
 
@@ -253,7 +247,9 @@ def value(record_id: str) -> float:
 def warn_unchecked(
     record_ids: Iterable[str], *, used_by: str, stacklevel: int = 2
 ) -> tuple[str, ...]:
-    """Warn once about those of some used records that were not yet entered twice.
+    """Warn about those of some used records that were not yet entered twice.
+
+    The warning is given once per process for the same records and the same use.
 
     Parameters
     ----------
@@ -272,10 +268,11 @@ def warn_unchecked(
     Warns
     -----
     EvidenceUncheckedWarning
-        If there are any.
+        If there are any, and this process has not said so before.
     """
     unchecked = tuple(i for i in dict.fromkeys(record_ids) if not record(i).entered_twice)
-    if unchecked:
+    if unchecked and (used_by, frozenset(unchecked)) not in _WARNED:
+        _WARNED.add((used_by, frozenset(unchecked)))
         plural = "values" if len(unchecked) > 1 else "value"
         warnings.warn(
             f"{len(unchecked)} published {plural} used by {used_by} not yet entered twice: "

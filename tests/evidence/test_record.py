@@ -27,6 +27,8 @@ RECORD = EvidenceRecord(
 BROKEN = [
     ({"verified": "abstrct"}, "Did you mean 'abstract'"),
     ({"value": math.nan}, "must be finite"),
+    ({"value": None}, "either a `value` or a `text`"),
+    ({"text": "lower"}, "either a `value` or a `text`"),
     ({"value": "-1.0"}, "must be a number"),
     ({"value": True}, "must be a number"),
     ({"sd": -0.1}, "not negative"),
@@ -56,9 +58,33 @@ def test_only_values_read_at_their_source_are_anchors(verified, is_anchor):
     assert dataclasses.replace(RECORD, verified=verified).is_anchor is is_anchor
 
 
+def test_a_value_in_words_is_no_anchor():
+    in_words = dataclasses.replace(RECORD, value=None, text="lower", ci_low=None, ci_high=None)
+    assert not in_words.is_anchor
+    assert in_words.shown == "lower %/yr"
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({}, "-1 %/yr (95 % CI -1.2 to -0.8)"),
+        ({"ci_low": None, "sd": 0.5}, "-1 %/yr (SD 0.5, 95 % CI ? to -0.8)"),
+        ({"ci_low": None, "ci_high": None, "se": 0.1}, "-1 %/yr (SE 0.1)"),
+        ({"ci_low": None, "ci_high": None}, "-1 %/yr"),
+    ],
+)
+def test_a_value_is_shown_with_unit_and_uncertainty(change, shown):
+    assert dataclasses.replace(RECORD, **change).shown == shown
+
+
 @pytest.mark.parametrize(
     ("authors", "short"),
-    [("Doe J, et al.", "Doe 2001"), ("De Stefano N, et al.", "De Stefano 2001")],
+    [
+        ("Doe J, et al.", "Doe 2001"),
+        ("Doe, et al.", "Doe 2001"),
+        ("De Stefano N, et al.", "De Stefano 2001"),
+        ("", "J Neurol 2001"),
+    ],
 )
 def test_short_citation_is_surname_and_year(authors, short):
     assert dataclasses.replace(PAPER, authors=authors).short == short

@@ -8,6 +8,7 @@ import pytest
 
 from pmsstats import evidence
 from pmsstats.errors import EvidenceUncheckedWarning, SchemaError
+from pmsstats.evidence import registry
 from pmsstats.evidence.registry import parse_citations, parse_records
 
 CITATIONS = parse_citations(
@@ -25,6 +26,11 @@ verified = "abstract"
 """
 
 
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process(monkeypatch):
+    monkeypatch.setattr(registry, "_WARNED", set())
+
+
 def test_a_record_carries_its_citation():
     record = parse_records(ENTRY, CITATIONS)["doe2001_rate"]
     assert (record.value, record.citation.short, record.entered_twice) == (-1.0, "Doe 2001", False)
@@ -35,7 +41,8 @@ def test_a_record_carries_its_citation():
     [
         ('citation = "doe2001"', 'citation = "doe2011"', "Did you mean 'doe2001'"),
         ("value = -1.0", "valeu = -1.0", "Did you mean 'value'"),
-        ("value = -1.0\n", "", "incomplete"),
+        ("value = -1.0\n", "", "must have either"),
+        ('units = "%/yr"\n', "", "incomplete"),
         ('verified = "abstract"', 'verified = "hearsay"', "must be one of"),
     ],
 )
@@ -57,9 +64,11 @@ def test_unknown_citation_suggests_the_nearest():
 
 def test_records_filters_combine():
     found = evidence.records(measure="cervical_csa", quantity="baseline_mean", verified="abstract")
-    assert [r.population for r in found] == ["HC", "RRMS", "SPMS", "PPMS"]
+    assert {r.population for r in found} == {"MS (all)", "PMS", "HC", "RRMS", "SPMS", "PPMS"}
     assert evidence.records(population="nobody") == ()
-    assert len(evidence.records(verified=("abstract", "fulltext"))) == len(evidence.catalog())
+    read = evidence.records(verified=("abstract", "fulltext"))
+    other = evidence.records(verified=("secondary", "memory", "assumption"))
+    assert len(read) + len(other) == len(evidence.catalog())
 
 
 def test_table_has_one_row_per_record():
@@ -77,11 +86,28 @@ def test_looking_up_does_not_warn_but_using_an_unchecked_value_does():
 
 
 def test_one_warning_for_many_records():
-    ids = [r.id for r in evidence.records(verified="abstract")]
+    ids = [r.id for r in evidence.records(verified="abstract") if not r.entered_twice]
     with pytest.warns(EvidenceUncheckedWarning) as caught:
         unchecked = evidence.warn_unchecked([*ids, *ids], used_by="a test")
     assert len(caught) == 1
     assert unchecked == tuple(ids)
+
+
+def test_the_same_warning_is_given_once_in_a_process():
+    ids = ["azevedo2018_thalamus_rate_ms", "azevedo2018_thalamus_rate_hc"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert evidence.warn_unchecked(ids, used_by="a test") == tuple(ids)
+        assert evidence.warn_unchecked(ids[::-1], used_by="a test") == tuple(ids[::-1])
+        evidence.warn_unchecked(ids, used_by="another use")
+        evidence.warn_unchecked(ids[:1], used_by="a test")
+    assert [w.category for w in caught] == [EvidenceUncheckedWarning] * 3
+
+
+def test_a_record_without_number_cannot_be_used():
+    assert evidence.record("cawley2018_cord_r_change_pms").text == "0 (none found)"
+    with pytest.raises(SchemaError, match="has no number"):
+        evidence.value("cawley2018_cord_r_change_pms")
 
 
 def test_nothing_to_warn_about():
