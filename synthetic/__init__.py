@@ -6,30 +6,50 @@ relapses and exits as raw tables, never derived endpoints, and the truth behind 
 
 from __future__ import annotations
 
-from synthetic.config import PRESETS, CohortConfig, preset
-from synthetic.generate import SyntheticCohort, SyntheticTables, generate_cohort, generate_tables
-from synthetic.observation import (
+from synthetic.clinical import (
+    ConversionModel,
+    DisabilityModel,
+    FunctionalSystemsModel,
     HandModel,
-    ImagingModel,
     InstrumentModel,
     MissingnessModel,
-    ScheduleModel,
-)
-from synthetic.parameters import (
-    Arm,
-    DisabilityModel,
-    LesionModel,
-    PopulationModel,
     RelapseModel,
 )
-from synthetic.truth import Truth, true_parameters, write_truth
+from synthetic.config import CohortConfig
+from synthetic.generate import (
+    SyntheticCohort,
+    SyntheticTables,
+    generate_cohort,
+    generate_tables,
+    iter_tables,
+)
+from synthetic.literature import LITERATURE, literature_table
+from synthetic.observation import ImagingModel, ScheduleModel, SiteModel
+from synthetic.parameters import Arm, LesionModel, PopulationModel
+from synthetic.presets import PRESETS, preset
+from synthetic.processes import FACTORS, PROCESSES
+from synthetic.treatments import TREATMENTS, treatment
+from synthetic.truth import (
+    Truth,
+    level_correlation,
+    slope_correlation,
+    true_parameters,
+    write_truth,
+)
 from synthetic.values import PerPhenotype, Sourced, assumed, derived, published
+from synthetic.writing import write_cohort
 
 __all__ = [
+    "FACTORS",
+    "LITERATURE",
     "PRESETS",
+    "PROCESSES",
+    "TREATMENTS",
     "Arm",
     "CohortConfig",
+    "ConversionModel",
     "DisabilityModel",
+    "FunctionalSystemsModel",
     "HandModel",
     "ImagingModel",
     "InstrumentModel",
@@ -39,6 +59,7 @@ __all__ = [
     "PopulationModel",
     "RelapseModel",
     "ScheduleModel",
+    "SiteModel",
     "Sourced",
     "SyntheticCohort",
     "SyntheticTables",
@@ -47,8 +68,14 @@ __all__ = [
     "derived",
     "generate_cohort",
     "generate_tables",
+    "iter_tables",
+    "level_correlation",
+    "literature_table",
     "preset",
     "published",
+    "slope_correlation",
+    "treatment",
     "true_parameters",
+    "write_cohort",
     "write_truth",
 ]

@@ -1,8 +1,9 @@
-"""What a cohort should look like: a frozen, checked description, and named presets."""
+"""What a cohort should look like: a frozen, checked description."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,30 +12,34 @@ import pandas as pd
 
 from pmsstats.errors import DesignError, nearest
 from synthetic import defaults
-from synthetic.observation import (
+from synthetic.clinical import (
+    ConversionModel,
+    DisabilityModel,
+    FunctionalSystemsModel,
     HandModel,
-    ImagingModel,
     InstrumentModel,
     MissingnessModel,
-    ScheduleModel,
-    known_measures,
-)
-from synthetic.parameters import (
-    Arm,
-    DisabilityModel,
-    LesionModel,
-    PopulationModel,
     RelapseModel,
+    check_shared_parts,
 )
-from synthetic.values import PerPhenotype, Sourced, assumed
+from synthetic.literature import apply_literature, check_literature
+from synthetic.observation import ImagingModel, ScheduleModel, SiteModel, known_measures
+from synthetic.parameters import Arm, LesionModel, PopulationModel
+from synthetic.processes import shared_variance
+from synthetic.study import changes_for_study
+from synthetic.values import PerPhenotype, Sourced
 
-__all__ = ["HAND_MEASURES", "LESION_MEASURES", "PRESETS", "CohortConfig", "preset"]
+__all__ = ["HAND_MEASURES", "LESION_MEASURES", "CohortConfig"]
 
 HAND_MEASURES = ("nhpt_dominant_s", "nhpt_nondominant_s")
 """What a model of the hands offers: they share ``nhpt_s``."""
 
-LESION_MEASURES = ("new_t2_count", "gd_lesion_count")
+LESION_MEASURES = (
+    "new_t2_count", "gd_lesion_count", "gd_lesion_presence", "gd_lesion_ml", "active_lesion_count"
+)  # fmt: skip
 """What a model of lesions offers."""
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +70,18 @@ class CohortConfig:
     hands : HandModel, optional
         How the hands share the peg test (``nhpt_dominant_s``, ``nhpt_nondominant_s``, of which
         ``nhpt_s`` is the mean); not told apart by default.
+    functional_systems : FunctionalSystemsModel, optional
+        Which functional systems carry each rating (``fs_pyramidal`` and so on, and
+        ``fs_ambulation``); not recorded by default.
+    conversion : ConversionModel, optional
+        How RIS and RRMS become progressive; nobody converts by default.
     arms : tuple of Arm
         Randomised arms, reference first; none by default (then healthy controls may take part).
+    sites : SiteModel
+        Where they are seen; one site by default.
+    literature : tuple of (str, str)
+        Which side to take where studies contradict each other: switch and value, see
+        :data:`synthetic.LITERATURE`; the first of its values where a switch is not named.
     measures : tuple of str
         Measures to emit; all that the models offer by default.
 
@@ -77,9 +92,8 @@ class CohortConfig:
 
     Examples
     --------
-    >>> CohortConfig(n_subjects=50).offered
-    ('edss', 't25fw_s', 'nhpt_s', 'sdmt', 'pasat3', 'thalamus_ml', 'brain_ml', 'pbvc_pct',
-     'cord_area_c2c3_mm2', 'nawm_mtr_pu', 't2_lesion_ml')
+    >>> CohortConfig(n_subjects=50).offered[:5]
+    ('edss', 't25fw_s', 'nhpt_s', 'sdmt', 'pasat3')
     """
 
     n_subjects: int = 300
@@ -92,7 +106,11 @@ class CohortConfig:
     missingness: MissingnessModel = defaults.MISSINGNESS
     lesions: LesionModel | None = None
     hands: HandModel | None = None
+    functional_systems: FunctionalSystemsModel | None = None
+    conversion: ConversionModel | None = defaults.CONVERSION
     arms: tuple[Arm, ...] = ()
+    sites: SiteModel = SiteModel()  # noqa: RUF009 (immutable)
+    literature: tuple[tuple[str, str], ...] = ()
     measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -101,9 +119,20 @@ class CohortConfig:
             raise DesignError(f"`n_subjects` must be a whole number, got {self.n_subjects!r}.")
         if self.n_subjects < 1:
             raise DesignError(f"`n_subjects` must be at least 1, got {self.n_subjects!r}.")
+        check_literature(self.literature)
         self._check_measures()
         self._check_arms()
         self._check_coverage()
+        check_shared_parts(
+            self.population.correlation_matrix(), self.disability, self.relapses, self.instruments
+        )
+        self._check_shared()
+
+    @functools.cached_property
+    def imaging_models(self) -> tuple[ImagingModel, ...]:
+        """Imaging models as `literature` has them."""
+        matrix = self.population.correlation_matrix()
+        return apply_literature(self.imaging, self.literature, matrix)
 
     @property
     def offered(self) -> tuple[str, ...]:
@@ -112,6 +141,7 @@ class CohortConfig:
             "edss",
             *(model.measure for model in self.instruments),
             *(HAND_MEASURES if self.hands else ()),
+            *(self.functional_systems.measures if self.functional_systems else ()),
             *(model.measure for model in self.imaging),
             *(LESION_MEASURES if self.lesions else ()),
         )
@@ -123,19 +153,19 @@ class CohortConfig:
 
     def _check_measures(self) -> None:
         """Refuse measures that are unknown, double, or not made by any model."""
-        dictionary = known_measures()
-        for name in self.offered:
+        dictionary, offered = known_measures(), self.offered
+        for name in offered:
             if name not in dictionary:
                 raise DesignError(f"Unknown measure {name!r}.{nearest(name, dictionary)}")
-            if self.offered.count(name) > 1:
-                raise DesignError(f"Measure {name!r} has {self.offered.count(name)} models.")
+            if offered.count(name) > 1:
+                raise DesignError(f"Measure {name!r} has {offered.count(name)} models.")
         for name in self.measures:
-            if name not in self.offered:
+            if name not in offered:
                 raise DesignError(
                     f"`measures` names {name!r}, which no model makes."
-                    f"{nearest(name, self.offered)} They make: {', '.join(self.offered)}."
+                    f"{nearest(name, offered)} They make: {', '.join(offered)}."
                 )
-        if self.hands and "nhpt_s" not in self.offered:
+        if self.hands and "nhpt_s" not in offered:
             raise DesignError(
                 "`hands` share the time of the instrument 'nhpt_s', which is none of "
                 "`instruments`. Add it, or leave `hands` out."
@@ -173,6 +203,20 @@ class CohortConfig:
                     "subjects. Add it, or take them out of `population.mix`."
                 )
 
+    def _check_shared(self) -> None:
+        """Refuse imaging loadings whose shared part alone varies more than the whole."""
+        matrix = self.population.correlation_matrix()
+        for model in self.imaging:
+            for field in ("level_loadings", "rate_loadings"):
+                variance = shared_variance(getattr(model, field), matrix)
+                if variance > 1 + _ROUNDING:
+                    raise DesignError(
+                        f"`{field}` of imaging measure {model.measure!r} must leave a share for "
+                        f"the person: what they add up to has variance {variance:.3f}, given the "
+                        "correlations of the factors, and must have at most 1. Bring the loadings "
+                        "closer to 0."
+                    )
+
     def sources(self) -> pd.DataFrame:
         """Tabulate every number with its source.
 
@@ -209,6 +253,70 @@ class CohortConfig:
         """
         return dataclasses.replace(self, missingness=MissingnessModel())
 
+    def for_study(
+        self,
+        *,
+        n_subjects: int | None = None,
+        mix: Mapping[str, float] | None = None,
+        weeks: tuple[int, ...] | None = None,
+        imaging_weeks: tuple[int, ...] | None = None,
+        measures: tuple[str, ...] | None = None,
+        treatments: tuple[str, ...] = (),
+        age: tuple[float, float] | None = None,
+        edss: tuple[float, float] | None = None,
+        duration: tuple[float, float] | None = None,
+        relapse_free_years: float | None = None,
+        sites: int | None = None,
+        complete: bool = True,
+        conversion: bool | None = None,
+    ) -> CohortConfig:
+        """Return the same population as another study would have seen it.
+
+        Parameters
+        ----------
+        n_subjects : int, optional
+            How many.
+        mix : mapping of str to float, optional
+            Numbers or shares by phenotype.
+        weeks, imaging_weeks : tuple of int, optional
+            Planned visits, and those with a scan: all of them unless told otherwise. Cognition is
+            tested at every visit of new `weeks`, and windows are narrowed where visits are close.
+        measures : tuple of str, optional
+            What is emitted; lesions and hands are added if they are asked for.
+        treatments : tuple of str
+            Names in :data:`synthetic.TREATMENTS`, reference first, in equal shares; none: no arms.
+        age, edss, duration : tuple of float, optional
+            Lowest and highest value at inclusion: years, EDSS points, years.
+        relapse_free_years : float, optional
+            Without a relapse for so long before inclusion.
+        sites : int, optional
+            Number of sites.
+        complete : bool, default True
+            Without missed visits and scans, dropout and death; else with those of the description,
+            or with the default ones where it has none.
+        conversion : bool, optional
+            Whether phenotypes may convert; as described where None.
+
+        Returns
+        -------
+        CohortConfig
+            Everything else as it was.
+
+        Raises
+        ------
+        DesignError
+            If something asked for does not exist or contradicts the rest.
+
+        Examples
+        --------
+        >>> CohortConfig().for_study(mix={"PPMS": 26, "HC": 20}, weeks=(0, 52)).population.mix[
+        ...     "PPMS"
+        ... ]
+        0.5652173913043478
+        """
+        asked = {name: value for name, value in locals().items() if name != "self"}
+        return dataclasses.replace(self, **changes_for_study(self, asked))
+
 
 def _concerns_everyone(path: str) -> bool:
     """Say whether a table needs a number for healthy controls too."""
@@ -219,13 +327,19 @@ def _concerns_everyone(path: str) -> bool:
 
 def _parts(config: CohortConfig) -> Iterator[tuple[str, Any]]:
     """Iterate over the parts of a description, with their paths."""
-    whole = ("population", "disability", "relapses", "lesions", "hands", "schedule", "missingness")
+    whole = (
+        "population", "disability", "conversion", "relapses", "lesions", "hands",
+        "functional_systems", "schedule", "missingness", "sites",
+    )  # fmt: skip
     for name in whole:
         if getattr(config, name) is not None:
             yield name, getattr(config, name)
-    for name in ("imaging", "instruments", "arms"):
-        for item in getattr(config, name):
-            yield f"{name}.{getattr(item, 'measure', None) or item.name}", item
+    for model in config.imaging_models:
+        yield f"imaging.{model.measure}", model
+    for test in config.instruments:
+        yield f"instruments.{test.measure}", test
+    for arm in config.arms:
+        yield f"arms.{arm.name}", arm
 
 
 def _tables(config: CohortConfig) -> Iterator[tuple[str, PerPhenotype]]:
@@ -243,78 +357,29 @@ def _tables(config: CohortConfig) -> Iterator[tuple[str, PerPhenotype]]:
 def _leaves(config: CohortConfig) -> Iterator[tuple[str, float]]:
     """Iterate over the numbers of a description that differ from "no effect", with their paths."""
     for path, part in _parts(config):
-        for field in dataclasses.fields(part):
-            value = getattr(part, field.name)
-            here = f"{path}.{field.name}"
-            if isinstance(value, PerPhenotype):
-                yield from ((f"{here}.{name}", number) for name, number in value.items())
-            elif field.name == "correlations":
-                yield from ((f"{here}.{a}.{b}", number) for a, b, number in value)
-            elif isinstance(value, float) and (
-                isinstance(value, Sourced) or value != field.default
-            ):
-                yield here, value
+        yield from _numbers_of(path, part)
 
 
-_TRIAL_WEEKS = tuple(range(0, 121, 12))
-
-_PRESETS: Mapping[str, CohortConfig] = {
-    "progressive": CohortConfig(),
-    "progressive_common_atrophy": CohortConfig(
-        imaging=(defaults.THALAMUS_COMMON_RATE, *defaults.IMAGING[1:])
-    ),
-    "ppms_trial": CohortConfig(
-        n_subjects=600,
-        population=dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(PPMS=assumed(1.0))),
-        schedule=dataclasses.replace(
-            defaults.SCHEDULE,
-            weeks=_TRIAL_WEEKS,
-            imaging_weeks=(0, 24, 48, 120),
-            cognition_weeks=_TRIAL_WEEKS[::2],
-        ),
-        lesions=defaults.LESIONS,
-        hands=defaults.HANDS,
-        arms=(
-            Arm(name="placebo", share=assumed(0.5)),
-            Arm(
-                name="active",
-                share=assumed(0.5),
-                atrophy_slowing=assumed(0.3),
-                worsening_hazard_ratio=assumed(0.7),
-                relapse_rate_ratio=assumed(0.5),
-                lesion_rate_ratio=assumed(0.3),
-            ),
-        ),
-    ),
-}
-
-PRESETS = tuple(_PRESETS)
-"""Names of the presets: ``progressive`` (the default: controls, RRMS, SPMS, PPMS over 3 years),
-``progressive_common_atrophy`` (the same with one thalamic rate for all patients, the other side
-of a disagreement in the literature), ``ppms_trial`` (two arms, 120 weeks, with lesion counts and
-both hands)."""
+def _numbers_of(path: str, part: Any) -> Iterator[tuple[str, float]]:
+    """Iterate over the numbers of one part."""
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        here = f"{path}.{field.name}"
+        if isinstance(value, PerPhenotype):
+            yield from ((f"{here}.{name}", number) for name, number in value.items())
+        elif isinstance(value, tuple):
+            for k, item in enumerate(value):
+                yield from _numbers_in(here, k, item)
+        elif isinstance(value, float) and (isinstance(value, Sourced) or value != field.default):
+            yield here, value
 
 
-def preset(name: str) -> CohortConfig:
-    """Return a named description.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`PRESETS`.
-
-    Returns
-    -------
-    CohortConfig
-        Change it with :func:`dataclasses.replace`.
-
-    Raises
-    ------
-    DesignError
-        If there is no such preset.
-    """
-    if name not in _PRESETS:
-        raise DesignError(
-            f"No preset {name!r}.{nearest(str(name), PRESETS)} There are: {', '.join(PRESETS)}."
-        )
-    return _PRESETS[name]
+def _numbers_in(here: str, k: int, item: Any) -> Iterator[tuple[str, float]]:
+    """Iterate over the numbers of item k of a tuple: a part, or names and then a number."""
+    if dataclasses.is_dataclass(item):
+        yield from _numbers_of(f"{here}.{getattr(item, 'measure', '')}".rstrip("."), item)
+    elif isinstance(item, Sourced):
+        yield f"{here}.{k}", item
+    elif isinstance(item, tuple) and item and isinstance(item[-1], float):
+        names = [f"{name:g}" if isinstance(name, float) else str(name) for name in item[:-1]]
+        yield ".".join((here, *names)), item[-1]

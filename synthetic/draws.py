@@ -5,12 +5,13 @@ subjects, and subject ``i`` reads number ``i % BLOCK`` of block ``i // BLOCK``. 
 numbers depend on the seed, the purpose and the subject's position alone: not on how many subjects
 follow, on which other purposes are drawn (a dropout model, a further visit), or on who computes
 the block. Only draws that read their stream one number per subject are offered; everything else
-(gamma, truncated normal, counts) is a transform of those.
+(gamma, truncated normal, counts) is a transform of those. What is drawn at every visit of a
+measure shares one stream per block, in which every planned week has its own far-off place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,16 @@ from scipy.special import ndtr, ndtri
 
 from pmsstats.seeds import stream
 
-__all__ = ["BLOCK", "SubjectStreams", "event_times", "truncated_normal"]
+__all__ = ["BLOCK", "SubjectStreams", "event_times", "poisson_counts", "truncated_normal"]
 
 BLOCK = 4096
 """Subjects per stream. Part of the definition of every synthetic cohort: never change it."""
+
+_LARGEST_MEAN = 600.0
+
+_JUMP = 210306068529402873165736369884012333109
+"""How far apart in its stream the weeks of a purpose are: (golden ratio - 1) times the period, an
+odd number, so that two weeks share none of the low bits of the generator."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,50 @@ class SubjectStreams:
         From the user's seed.
     n_subjects : int
         How many numbers each draw has.
+    first_block : int, default 0
+        Block of the first of these subjects: number ``first_block * BLOCK`` of the cohort.
     """
 
     root: np.random.SeedSequence
     n_subjects: int
+    first_block: int = 0
+
+    def _blocks(self) -> Iterator[tuple[int, slice]]:
+        """Iterate over the blocks, with the places of their subjects."""
+        for k, start in enumerate(range(0, self.n_subjects, BLOCK)):
+            yield self.first_block + k, slice(start, min(start + BLOCK, self.n_subjects))
 
     def _draw(self, purpose: tuple[str | int, ...], draw: Callable[..., np.ndarray]) -> np.ndarray:
         """Fill one number per subject, block by block."""
         out = np.empty(self.n_subjects)
-        for block, start in enumerate(range(0, self.n_subjects, BLOCK)):
-            view = out[start : start + BLOCK]
-            draw(stream(self.root, "synthetic", *purpose, block), out=view)
+        for block, places in self._blocks():
+            draw(stream(self.root, "synthetic", *purpose, block), out=out[places])
+        return out
+
+    def weekly_normal(self, purpose: tuple[str | int, ...], weeks: Sequence[int]) -> np.ndarray:
+        """Draw one standard normal number per subject and week.
+
+        Parameters
+        ----------
+        purpose : tuple of str or int
+            What for.
+        weeks : sequence of int
+            Planned weeks; the numbers of one do not depend on which others there are.
+
+        Returns
+        -------
+        ndarray, shape (n_weeks, n_subjects)
+            Mean 0, variance 1.
+        """
+        out = np.empty((len(weeks), self.n_subjects))
+        for block, places in self._blocks():
+            generator = stream(self.root, "synthetic", *purpose, block)
+            bits = generator.bit_generator
+            start = bits.state
+            for row, week in zip(out, weeks, strict=True):
+                bits.state = start
+                bits.advance(int(week) * _JUMP)  # type: ignore[attr-defined]
+                generator.standard_normal(out=row[places])
         return out
 
     def uniform(self, *purpose: str | int) -> np.ndarray:
@@ -150,3 +190,37 @@ def truncated_normal(
     ceiling = ndtr((high - mean) / sd)
     inside = ndtri(floor + ndtr(score) * (ceiling - floor))
     return np.clip(mean + sd * inside, low, high)
+
+
+def poisson_counts(uniform: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Turn uniform numbers to Poisson counts by inversion: the higher, the more.
+
+    Parameters
+    ----------
+    uniform : ndarray, shape (n,)
+        In [0, 1).
+    mean : ndarray, shape (n,)
+        At least 0.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Whole numbers as floats; 0 where the mean is 0. Exact for means up to 600, beyond which
+        the normal distribution serves.
+    """
+    large = mean > _LARGEST_MEAN
+    counts = np.where(large, np.rint(mean + np.sqrt(mean) * ndtri(uniform)), 0.0)
+    mean = np.where(large, 0.0, mean)
+    term = np.exp(-mean)
+    who = np.flatnonzero(uniform >= term)
+    term, below, mean = term[who], term[who], mean[who]
+    k = 0
+    while len(who):
+        k += 1
+        counts[who] = k
+        term = term * mean / k
+        below = below + term
+        # a term that no longer adds to the sum ends the search: rounding may keep it below 1
+        more = (uniform[who] >= below) & (below + term > below)
+        who, term, below, mean = who[more], term[more], below[more], mean[more]
+    return counts

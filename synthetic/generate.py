@@ -1,42 +1,54 @@
-"""Generate a cohort: subjects, visits, relapses, exits, and the truth behind them."""
+"""Generate a cohort: subjects, visits, relapses, exits, and the truth behind them.
+
+Subjects are drawn block by block (:data:`synthetic.draws.BLOCK`); what a block holds depends on the
+description, the seed and its position alone. So a cohort can be made in one piece, in pieces, or by
+several processes, and is always the same.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from pmsstats import evidence
 from pmsstats.cohort import Cohort
-from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import DesignError
 from pmsstats.seeds import Seed, as_seed_sequence
-from synthetic.config import CohortConfig, preset
-from synthetic.draws import SubjectStreams
+from synthetic.config import CohortConfig
+from synthetic.conversion import Conversion, draw_conversion
+from synthetic.draws import BLOCK, SubjectStreams
+from synthetic.functional_systems import grade_systems
 from synthetic.hands import Hands, draw_hands, measure_hands
-from synthetic.imaging import ImagingCourse, draw_courses, measure_imaging
+from synthetic.imaging import ImagingCourse, draw_courses, early_loss, measure_imaging
 from synthetic.instruments import measure_instruments, rate_edss
 from synthetic.lesions import Lesions, count_lesions, draw_lesions
-from synthetic.missingness import REASONS, Attendance, draw_attendance
+from synthetic.missingness import Attendance, draw_attendance
 from synthetic.population import Population, draw_population
+from synthetic.presets import preset
 from synthetic.progression import HIGHEST_EDSS, Progression, draw_progression, true_edss
 from synthetic.relapses import Relapses, draw_relapses, relapse_impairment
-from synthetic.truth import (
-    Truth,
-    course_columns,
-    hand_columns,
-    lesion_columns,
-    true_parameters,
-)
-from synthetic.visits import DAYS_PER_YEAR, Calendar, draw_calendar
+from synthetic.sites import Scanners, draw_scanners
+from synthetic.tables import Part, join_parts, make_part
+from synthetic.truth import Truth, true_parameters
+from synthetic.visits import Calendar, draw_calendar, visit_labels
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = [
+    "CHUNK",
+    "Draft",
+    "SyntheticCohort",
+    "SyntheticTables",
+    "generate_cohort",
+    "generate_tables",
+    "iter_tables",
+]
 
-__all__ = ["SyntheticCohort", "SyntheticTables", "generate_cohort", "generate_tables"]
+CHUNK = BLOCK
+"""Subjects per piece of :func:`iter_tables`; larger pieces need fresh memory, and so time."""
 
 
 class SyntheticCohort(Cohort):
@@ -132,7 +144,7 @@ def generate_cohort(
 
 def generate_tables(
     config: CohortConfig | str = "progressive", seed: Seed | None = None, *,
-    n_subjects: int | None = None,
+    n_subjects: int | None = None, n_jobs: int = 1,
 ) -> SyntheticTables:  # fmt: skip
     """Generate the tables of a cohort without validating them, for simulations.
 
@@ -144,6 +156,8 @@ def generate_tables(
         Required.
     n_subjects : int, optional
         Instead of the config's own.
+    n_jobs : int, default 1
+        Processes, as for :class:`joblib.Parallel`; the cohort is the same whatever it is.
 
     Returns
     -------
@@ -157,21 +171,124 @@ def generate_tables(
     TypeError
         If no seed is given.
     """
-    config = _resolve(config, n_subjects)
+    config = resolve(config, n_subjects)
     root = as_seed_sequence(seed)  # type: ignore[arg-type]
-    draft = _draw(config, SubjectStreams(root, config.n_subjects))
-    ids = np.array([f"S{i:06d}" for i in range(1, config.n_subjects + 1)], dtype=object)
-    return SyntheticTables(
-        subjects=_subjects(config, draft, ids),
-        visits=_visits(draft, ids),
-        relapses=_relapses(draft, ids),
-        exits=_exits(draft, ids),
-        truth=_truth(config, draft, ids, root),
+    work = [delayed(draw_part)(config, root, *block) for block in _blocks(0, config.n_subjects)]
+    parts = Parallel(n_jobs=n_jobs)(work)
+    return _tables(config, parts, root, first=0)
+
+
+def iter_tables(
+    config: CohortConfig | str = "progressive", seed: Seed | None = None, *,
+    n_subjects: int | None = None, chunk: int = CHUNK,
+) -> Iterator[SyntheticTables]:  # fmt: skip
+    """Generate the tables of a cohort piece by piece, without ever holding all of it.
+
+    Parameters
+    ----------
+    config : CohortConfig or str, default "progressive"
+        As for :func:`generate_cohort`.
+    seed : int, numpy.random.SeedSequence or numpy.random.Generator
+        Required.
+    n_subjects : int, optional
+        Instead of the config's own.
+    chunk : int
+        Subjects per piece, rounded up to whole blocks of :data:`synthetic.draws.BLOCK`.
+
+    Returns
+    -------
+    iterator of SyntheticTables
+        Of consecutive subjects; put together they are :func:`generate_tables`.
+
+    Raises
+    ------
+    DesignError
+        If there is no such preset, the description is impossible, or `chunk` is not positive.
+    TypeError
+        If no seed is given.
+    """
+    config = resolve(config, n_subjects)
+    if chunk < 1:
+        raise DesignError(f"`chunk` must be at least 1, got {chunk!r}.")
+    root = as_seed_sequence(seed)  # type: ignore[arg-type]
+    size = -(-chunk // BLOCK) * BLOCK
+    return (
+        tables_between(config, root, first, min(first + size, config.n_subjects))
+        for first in range(0, config.n_subjects, size)
     )
 
 
-def _resolve(config: CohortConfig | str, n_subjects: int | None) -> CohortConfig:
-    """Look up a preset and set the number of subjects."""
+def tables_between(
+    config: CohortConfig, root: np.random.SeedSequence, first: int, last: int
+) -> SyntheticTables:
+    """Generate the tables of some consecutive subjects.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        The description.
+    root : numpy.random.SeedSequence
+        From the seed.
+    first, last : int
+        Position of the first subject, the start of a block, and of the one after the last.
+
+    Returns
+    -------
+    SyntheticTables
+        Of these subjects.
+    """
+    parts = [draw_part(config, root, *block) for block in _blocks(first, last)]
+    return _tables(config, parts, root, first=first)
+
+
+def _blocks(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Iterate over blocks, with how many subjects each has."""
+    for start in range(first, last, BLOCK):
+        yield start // BLOCK, min(BLOCK, last - start)
+
+
+def draw_part(
+    config: CohortConfig, root: np.random.SeedSequence, block: int, n_subjects: int
+) -> Part:
+    """Draw one block.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        The description.
+    root : numpy.random.SeedSequence
+        From the seed.
+    block, n_subjects : int
+        Which block, and how many of its subjects.
+
+    Returns
+    -------
+    Part
+        Its tables, as arrays.
+    """
+    return make_part(config, _draw(config, SubjectStreams(root, n_subjects, block)))
+
+
+def resolve(config: CohortConfig | str, n_subjects: int | None) -> CohortConfig:
+    """Look up a preset and set the number of subjects.
+
+    Parameters
+    ----------
+    config : CohortConfig or str
+        Description or name.
+    n_subjects : int or None
+        Instead of its own.
+
+    Returns
+    -------
+    CohortConfig
+        The description.
+
+    Raises
+    ------
+    DesignError
+        If there is no such preset, or it is no description.
+    """
     if isinstance(config, str):
         config = preset(config)
     if not isinstance(config, CohortConfig):
@@ -182,176 +299,89 @@ def _resolve(config: CohortConfig | str, n_subjects: int | None) -> CohortConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Draft:
+class Draft:
     """Everything that was drawn, as arrays over subjects and planned visits."""
 
     population: Population
     calendar: Calendar
+    conversion: Conversion | None
     progression: Progression
     relapses: Relapses
     lesions: Lesions | None
     hands: Hands | None
+    scanners: Scanners | None
     courses: Mapping[str, ImagingCourse]
     attendance: Attendance
     course_edss: np.ndarray
     relapse_edss: np.ndarray
+    emitted: tuple[str, ...]
     clinical: Mapping[str, np.ndarray]
-    imaging: Mapping[str, np.ndarray]
+    scans: Mapping[str, np.ndarray]
+    scan_columns: np.ndarray
 
 
-def _draw(config: CohortConfig, streams: SubjectStreams) -> _Draft:
+def _draw(config: CohortConfig, streams: SubjectStreams) -> Draft:
     """Draw the latent processes, observe them, and take away what is not seen."""
     population = draw_population(config, streams)
     calendar = draw_calendar(config.schedule, streams)
-    progression = draw_progression(config, population, streams)
+    conversion = draw_conversion(config, population, streams)
+    progression = draw_progression(config, population, streams, conversion)
     relapses = draw_relapses(config, population, streams)
     course = true_edss(config.disability, progression, calendar.year)
     extra = relapse_impairment(config.relapses, relapses, calendar.year)
     impairment = np.clip(course + extra, 0.0, HIGHEST_EDSS)
     edss = rate_edss(config.disability, population, impairment, calendar.weeks, streams)
-    courses = draw_courses(config, population, streams)
     lesions = draw_lesions(config, population, calendar, streams)
     hands = draw_hands(config, population, streams)
     tests = measure_instruments(config, population, impairment, calendar, streams)
     tests |= measure_hands(config, hands, tests.get("nhpt_s"), calendar, streams)
-    attendance = draw_attendance(config.missingness, calendar, edss, streams)
-    scans = measure_imaging(courses, calendar, config.schedule.imaging_weeks, streams)
-    scans |= count_lesions(lesions, attendance.scanned)
-    return _Draft(
+    tests |= grade_systems(config.functional_systems, edss, calendar.weeks, streams)
+    attendance = draw_attendance(
+        config.missingness, calendar, edss, streams, course=course, age=population.age
+    )
+    courses = draw_courses(config, population, streams, conversion)
+    scanners = draw_scanners(config, population, calendar, streams)
+    scans = measure_imaging(
+        courses, calendar, config.schedule.imaging_weeks, streams,
+        early=early_loss(config, population, calendar.year), scanners=scanners,
+    )  # fmt: skip
+    return Draft(
         population=population,
         calendar=calendar,
+        conversion=conversion,
         progression=progression,
         relapses=relapses,
         lesions=lesions,
         hands=hands,
+        scanners=scanners,
         courses=courses,
         attendance=attendance,
         course_edss=course,
         relapse_edss=extra,
-        clinical=_emitted(config, {"edss": edss, **tests}),
-        imaging=_emitted(config, scans),
+        emitted=config.emitted,
+        clinical={"edss": edss, **tests, **count_lesions(lesions, attendance.scanned)},
+        scans=scans,
+        scan_columns=calendar.columns(config.schedule.imaging_weeks),
     )
 
 
-def _emitted(config: CohortConfig, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Keep what the cohort will have, in column order."""
-    return {name: measured[name] for name in config.emitted if name in measured}
-
-
-def _subjects(config: CohortConfig, draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate the subjects."""
-    population = draft.population
-    columns = {
-        "subject_id": ids,
-        "phenotype": np.array(PHENOTYPES, dtype=object)[population.phenotype],
-        "sex": np.where(population.female, "F", "M").astype(object),
-        "age_years": np.round(population.age, 1),
-        "disease_duration_years": np.round(population.duration, 1),
-    }
-    if config.arms:
-        names = [arm.name for arm in config.arms]
-        columns["arm"] = pd.Categorical.from_codes(population.arm, names, ordered=True)
-    return pd.DataFrame(columns)
-
-
-def _planned(draft: _Draft, ids: np.ndarray) -> dict[str, np.ndarray | pd.Categorical]:
-    """Return the key columns of all planned visits, subject by subject."""
-    n_subjects, n_visits = draft.calendar.day.shape
-    codes = np.tile(np.arange(n_visits), n_subjects)
-    return {
-        "subject_id": np.repeat(ids, n_visits),
-        "visit": pd.Categorical.from_codes(codes, list(draft.calendar.labels), ordered=True),
-        "day": draft.calendar.day.ravel(),
-    }
-
-
-def _visits(draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate what was seen; a visit that did not take place has no row."""
-    scanned = draft.attendance.scanned
-    measured = {name: values.ravel() for name, values in draft.clinical.items()}
-    for name, values in draft.imaging.items():
-        measured[name] = np.where(scanned, values, np.nan).ravel()
-    frame = pd.DataFrame({**_planned(draft, ids), **measured})
-    return frame[draft.attendance.attended.ravel()].reset_index(drop=True)
-
-
-def _relapses(draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate relapses up to exit; two that begin on one day are one."""
-    years = draft.relapses.years
-    day = np.ceil(np.where(np.isfinite(years), years, 1e6) * DAYS_PER_YEAR).astype(np.int64)
-    who, k = np.nonzero(day <= draft.attendance.exit_day[:, None])
-    frame = pd.DataFrame({"subject_id": ids[who], "day": day[who, k]})
-    return frame.drop_duplicates(ignore_index=True)
-
-
-def _exits(draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate exits, one per subject."""
-    attendance = draft.attendance
-    reason = np.array(REASONS, dtype=object)[attendance.reason]
-    return pd.DataFrame({"subject_id": ids, "day": attendance.exit_day, "reason": reason})
-
-
-def _truth(
-    config: CohortConfig, draft: _Draft, ids: np.ndarray, root: np.random.SeedSequence
-) -> Truth:
-    """Gather the truth."""
+def _tables(
+    config: CohortConfig, parts: list[Part], root: np.random.SeedSequence, *, first: int
+) -> SyntheticTables:
+    """Join the parts of consecutive subjects, with their truth."""
+    joined = join_parts(config, parts, first, visit_labels(config.schedule.weeks))
     entropy = root.entropy if isinstance(root.entropy, list | tuple) else (root.entropy,)
-    return Truth(
-        config=config,
-        seed=tuple(int(v) for v in (*entropy, *root.spawn_key) if v is not None),
-        parameters=true_parameters(config),
-        subjects=_true_subjects(draft, ids),
-        visits=_true_visits(draft, ids),
-        attrition=_attrition(draft),
+    return SyntheticTables(
+        subjects=joined.subjects,
+        visits=joined.visits,
+        relapses=joined.relapses,
+        exits=joined.exits,
+        truth=Truth(
+            config=config,
+            seed=tuple(int(v) for v in (*entropy, *root.spawn_key) if v is not None),
+            parameters=true_parameters(config),
+            subjects=joined.true_subjects,
+            visits=joined.true_visits,
+            attrition=joined.attrition,
+        ),
     )
-
-
-def _true_subjects(draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate latent quantities of the subjects."""
-    population, progression = draft.population, draft.progression
-    steps = progression.steps
-    first = steps[:, 0] if steps.shape[1] else np.full(len(ids), np.inf)
-    return pd.DataFrame(
-        {
-            "subject_id": ids,
-            "damage": population.damage,
-            "rate": population.rate,
-            "disability": population.disability,
-            "worsening_hazard": progression.hazard,
-            "relapse_rate": draft.relapses.rate,
-            "baseline_edss": progression.baseline,
-            "first_step_year": np.where(np.isfinite(first), first, np.nan),
-            **course_columns(draft.courses),
-            **lesion_columns(draft.lesions),
-            **hand_columns(draft.hands),
-        }
-    )
-
-
-def _true_visits(draft: _Draft, ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate latent quantities at all planned visits."""
-    return pd.DataFrame(
-        {
-            **_planned(draft, ids),
-            "year": draft.calendar.year.ravel(),
-            "true_edss": draft.course_edss.ravel(),
-            "relapse_edss": draft.relapse_edss.ravel(),
-            "attended": draft.attendance.attended.ravel(),
-            "scanned": draft.attendance.scanned.ravel(),
-        }
-    )
-
-
-def _attrition(draft: _Draft) -> pd.DataFrame:
-    """Count what was planned and what was lost to what."""
-    attendance = draft.attendance
-    after = ~(attendance.attended | attendance.missed)
-    left_by = attendance.reason[:, None] == np.arange(len(REASONS))
-    rows = [
-        ("planned visits", attendance.attended.size),
-        ("visits that took place", int(attendance.attended.sum())),
-        ("visits missed", int(attendance.missed.sum())),
-        ("visits after dropout", int((after & left_by[:, 1:2]).sum())),
-        ("visits after death", int((after & left_by[:, 2:3]).sum())),
-    ]
-    return pd.DataFrame(rows, columns=["what", "n"])

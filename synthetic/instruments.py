@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthetic.clinical import DisabilityModel, InstrumentModel
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams
-from synthetic.observation import InstrumentModel, worse_sign
-from synthetic.parameters import DisabilityModel
+from synthetic.observation import worse_sign
 from synthetic.population import Population
-from synthetic.progression import legal_edss
+from synthetic.progression import legal_edss, score
 from synthetic.visits import Calendar
 
 __all__ = ["COGNITIVE", "measure_instruments", "rate_edss"]
@@ -47,10 +47,10 @@ def rate_edss(
     ndarray, shape (n_subjects, n_visits)
         Legal scores; NaN in healthy controls.
     """
-    noise = np.column_stack([streams.normal("edss rater", week) for week in weeks])
+    noise = streams.weekly_normal(("edss rater",), weeks).T
     sd = np.where(impairment <= _EARLY_UP_TO, model.rater_sd, model.late_rater_sd)
-    score = legal_edss(impairment + sd * noise)
-    return np.where(population.is_patient[:, None], score, np.nan)
+    rated = legal_edss(impairment + sd * noise)
+    return np.where(population.is_patient[:, None], rated, np.nan)
 
 
 def measure_instruments(
@@ -91,44 +91,49 @@ def measure_instruments(
         values = np.full(impairment.shape, np.nan)
         columns = calendar.columns(planned)
         part = calendar.part(planned)
-        values[:, columns] = _take_test(model, population, impairment[:, columns], part, streams)
+        values[:, columns] = _take_test(
+            config, model, population, impairment[:, columns], part, streams=streams
+        )
         tests[model.measure] = values
     return tests
 
 
 def _take_test(
+    config: CohortConfig,
     model: InstrumentModel,
     population: Population,
     impairment: np.ndarray,
     calendar: Calendar,
+    *,
     streams: SubjectStreams,
 ) -> np.ndarray:
     """Take one test at its visits."""
-    noise = np.column_stack(
-        [streams.normal("test noise", model.measure, week) for week in calendar.weeks]
-    )
-    person = model.own_sd * streams.normal("test level", model.measure)
+    noise = streams.weekly_normal(("test noise", model.measure), calendar.weeks).T
+    own = streams.normal("test level", model.measure)
+    person = model.own_sd * score(config, population, model.level_loadings, own)
     late = np.maximum(impairment - model.late_from, 0.0)
     values = (
         model.intercept
         + model.slope * impairment
         + model.late_slope * late
-        + person[:, None]
-        + _drift(model, population, streams)[:, None] * calendar.year
+        + worse_sign(model.measure) * person[:, None]
+        + _drift(config, model, population, streams)[:, None] * calendar.year
         + model.noise_sd * noise
     )
     values = np.exp(values) if model.scale == "log" else values
     values = values + _practice(model, values.shape[1])
-    values = np.round(np.clip(values, model.low, model.high), model.decimals)
+    ticks = 10.0**model.decimals
+    values = np.rint(np.clip(values, model.low, model.high) * ticks) / ticks
     return np.where(impairment > model.unable_above, np.nan, values)
 
 
-def _drift(model: InstrumentModel, population: Population, streams: SubjectStreams) -> np.ndarray:
-    """Draw every patient's own change per year, faster where neurodegeneration is."""
+def _drift(
+    config: CohortConfig, model: InstrumentModel, population: Population, streams: SubjectStreams
+) -> np.ndarray:
+    """Draw every patient's own change per year, faster where the processes are."""
     own = streams.normal("test drift", model.measure)
-    loading = model.rate_loading
-    score = loading * population.rate + np.sqrt(1 - loading**2) * own
-    drift = model.drift + worse_sign(model.measure) * model.drift_sd * score
+    faster = score(config, population, model.rate_loadings, own)
+    drift = model.drift + worse_sign(model.measure) * model.drift_sd * faster
     return np.where(population.is_patient, drift, 0.0)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthetic.clinical import MissingnessModel
 from synthetic.draws import SubjectStreams
-from synthetic.observation import MissingnessModel
 from synthetic.visits import DAYS_PER_YEAR, Calendar
 
 __all__ = ["REASONS", "Attendance", "draw_attendance"]
@@ -20,6 +20,9 @@ REASONS = ("completed", "dropout", "death")
 """Why follow-up ends."""
 
 _WORSENED_BY = 1.0
+
+_AGE_OF_RATE = 45.0
+"""At which the death rate of a description holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,13 @@ class Attendance:
 
 
 def draw_attendance(
-    model: MissingnessModel, calendar: Calendar, edss: np.ndarray, streams: SubjectStreams
+    model: MissingnessModel,
+    calendar: Calendar,
+    edss: np.ndarray,
+    streams: SubjectStreams,
+    *,
+    course: np.ndarray,
+    age: np.ndarray,
 ) -> Attendance:
     """Draw who is seen when.
 
@@ -62,6 +71,10 @@ def draw_attendance(
         Ratings as if everybody came; under ``"mar"`` only those that were seen count.
     streams : SubjectStreams
         Random numbers.
+    course : ndarray, shape (n_subjects, n_visits)
+        True EDSS; under ``"mnar"`` its rise before the next visit counts, seen or not.
+    age : ndarray, shape (n_subjects,)
+        At baseline, in years.
 
     Returns
     -------
@@ -71,9 +84,9 @@ def draw_attendance(
     came = _coming(model.missed_visit, calendar, "missed visit", streams)
     scan = _coming(model.missed_scan, calendar, "missed scan", streams)
     last = calendar.day[:, -1]
-    dropout = _dropout_day(model, calendar, _worsened(edss, came), streams)
-    with np.errstate(divide="ignore"):
-        years = streams.exponential("death") / np.float64(model.death_rate)
+    prone = {"mar": _worsened(edss, came), "mnar": _worsens(course)}.get(model.dropout)
+    dropout = _dropout_day(model, calendar, prone, streams)
+    years = _years_to_death(model, age, streams.exponential("death"))
     death = np.ceil(np.minimum(years, 1e6) * DAYS_PER_YEAR)
     candidates = np.stack([last.astype(float), dropout, death])
     reason = np.argmin(candidates, axis=0)
@@ -107,17 +120,37 @@ def _worsened(edss: np.ndarray, came: np.ndarray) -> np.ndarray:
     return worsened
 
 
+def _worsens(course: np.ndarray) -> np.ndarray:
+    """Say after which visits the true EDSS rises before the next one."""
+    rises = np.zeros(course.shape, dtype=bool)
+    rises[:, :-1] = np.diff(course, axis=1) > 0
+    return rises
+
+
+def _years_to_death(model: MissingnessModel, age: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Invert the cumulative hazard of death, which rises exponentially with age (Gompertz)."""
+    growth = model.death_log_hazard_per_year
+    with np.errstate(divide="ignore"):
+        years = gap / (model.death_rate * np.exp(growth * (age - _AGE_OF_RATE)))
+    return np.log1p(growth * years) / growth if growth > 0 else years
+
+
 def _dropout_day(
-    model: MissingnessModel, calendar: Calendar, worsened: np.ndarray, streams: SubjectStreams
+    model: MissingnessModel,
+    calendar: Calendar,
+    prone: np.ndarray | None,
+    streams: SubjectStreams,
 ) -> np.ndarray:
     """Draw the day of dropout, infinite for those who stay: constant hazard between visits."""
     day = np.full(len(calendar.day), np.inf)
     if model.dropout == "none" or model.dropout_rate == 0:
         return day
-    excess = np.exp(model.dropout_log_hazard) if model.dropout == "mar" else 1.0
+    excess = np.exp(model.dropout_log_hazard)
     for column, week in enumerate(calendar.weeks[1:], start=1):
-        hazard = model.dropout_rate * np.where(worsened[:, column - 1], excess, 1.0)
-        waited = np.floor(DAYS_PER_YEAR * streams.exponential("dropout", week) / hazard)
+        ratio = 1.0 if prone is None else np.where(prone[:, column - 1], excess, 1.0)
+        waited = np.floor(
+            DAYS_PER_YEAR * streams.exponential("dropout", week) / (model.dropout_rate * ratio)
+        )
         left = calendar.day[:, column - 1] + waited
         leaves = (left < calendar.day[:, column]) & np.isinf(day)
         day = np.where(leaves, left, day)

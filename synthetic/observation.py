@@ -12,21 +12,20 @@ import numpy as np
 from pmsstats.cohort.schema import DataDictionary, default_dictionary
 from pmsstats.errors import DesignError
 from synthetic.parameters import check_range, check_word
+from synthetic.processes import LEVEL_DRIVERS, PROCESSES, RATES, check_factor
 from synthetic.values import PerPhenotype
 
 __all__ = [
-    "HandModel",
     "ImagingModel",
-    "InstrumentModel",
-    "MissingnessModel",
     "ScheduleModel",
+    "SiteModel",
     "known_measures",
     "worse_sign",
 ]
 
-ImagingScale = Literal["linear", "log", "change"]
-InstrumentScale = Literal["linear", "log"]
-Dropout = Literal["none", "mcar", "mar"]
+ImagingScale = Literal["linear", "log", "change", "count", "presence"]
+RateUnit = Literal["percent", "native"]
+Method = Literal["", "registration", "segmentation", "manual", "count", "map", "spectrum", "tracer"]
 
 
 @functools.cache
@@ -64,34 +63,57 @@ class ImagingModel:
     Parameters
     ----------
     measure : str
-        Name in the data dictionary, which also says which direction is worse.
-    scale : {"linear", "log", "change"}
-        Straight lines in native units, straight lines of the logarithm, or change from baseline
-        in percent (no value at baseline, and no `mean`).
+        Name in the data dictionary, which also says which direction is worse (higher, where it
+        says nothing).
+    scale : {"linear", "log", "change", "count", "presence"}
+        Straight lines in native units; straight lines of the logarithm; change from baseline in
+        percent (no value at baseline, and no `mean`); as "log" and then rounded to whole numbers;
+        or whether a person's score, which moves in a straight line, is above a threshold (1 or 0).
     mean : PerPhenotype
-        At baseline, native units.
+        At baseline, native units; the share of ones for "presence".
     sd : float
-        Between persons of a phenotype: native units, or of the logarithm.
+        Between persons of a phenotype: native units, or of the logarithm ("log", "count"); always
+        1 for "presence", where it may be left out.
     rate_pct : PerPhenotype
-        Mean change per year in percent of the phenotype's mean baseline.
+        Mean change per year in percent of the phenotype's mean baseline; of the logarithm times
+        100 ("log", "count"); of the score in hundredths of its SD ("presence").
+    rate_unit : {"percent", "native"}
+        "native": `rate_pct` and `rate_sd_pct` are in native units per year, for measures on the
+        linear scale whose mean may be near 0.
     rate_sd_pct : float
-        Between persons of a phenotype.
+        Between persons of a phenotype, in the unit of `rate_pct`.
     error_sd : float
-        Scan-rescan error: native units, of the logarithm, or percentage points.
-    damage_loading, age_loading : float
-        Correlation of the baseline with the person factor "damage", and with age (older is
-        worse); their squares sum to at most 1.
-    rate_loading : float
-        Correlation of the person's rate with the person factor "rate".
+        Scan-rescan error: native units, of the logarithm, percentage points ("change"), or of the
+        score ("presence").
+    level_loadings : tuple of (str, float)
+        Weights of the standardised baseline, higher is worse, on
+        :data:`synthetic.processes.LEVEL_DRIVERS`. The person's own part fills up to variance 1.
+    rate_loadings : tuple of (str, float)
+        Weights of the standardised rate on :data:`synthetic.processes.RATES`, likewise.
+    drivers : tuple of (str, float)
+        Processes, and the share of the mean change beyond that of healthy controls that each
+        causes, which treatments act on; by default in proportion to the squared `rate_loadings`,
+        or neurodegeneration alone if there are none.
     process : str
         Measures that name the same process share the person's own part of the rate; the measure
         itself by default.
+    own_level : str
+        Measures that name the same word share the person's own part of the baseline; the measure
+        itself by default.
+    method : str
+        How it is processed, which `error_sd` refers to: "registration", "segmentation", "manual",
+        "count", "map", "spectrum", "tracer".
+    scanner_sd, upgrade_sd : float
+        Spread of the offset of a site's scanner, and of its shift at an upgrade: percent of the
+        mean, of the logarithm times 100, or native units if `rate_unit` is "native".
+    pseudo_atrophy : float
+        How much of an arm's early loss of volume this measure takes on; 1 for the whole brain.
 
     Raises
     ------
     DesignError
-        If a spread is negative, a loading is not between -1 and 1, or the loadings leave less
-        than nothing for the person's own part.
+        If a spread is negative, a loading is not between -1 and 1 or names no factor, shares do
+        not sum to 1, or a mean lies outside its scale.
     """
 
     measure: str
@@ -99,129 +121,109 @@ class ImagingModel:
     mean: PerPhenotype = PerPhenotype()  # noqa: RUF009 (immutable)
     sd: float = 0.0
     rate_pct: PerPhenotype
+    rate_unit: RateUnit = "percent"
     rate_sd_pct: float
     error_sd: float
-    damage_loading: float = 0.0
-    age_loading: float = 0.0
-    rate_loading: float = 0.0
+    level_loadings: tuple[tuple[str, float], ...] = ()
+    rate_loadings: tuple[tuple[str, float], ...] = ()
+    drivers: tuple[tuple[str, float], ...] = ()
     process: str = ""
+    own_level: str = ""
+    method: Method = ""
+    scanner_sd: float = 0.0
+    upgrade_sd: float = 0.0
+    pseudo_atrophy: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check ranges and names."""
         owner = f"imaging measure {self.measure!r}"
         check_word(owner, "scale", self.scale, get_args(ImagingScale))
+        check_word(owner, "rate_unit", self.rate_unit, get_args(RateUnit))
+        check_word(owner, "method", self.method, get_args(Method))
         check_range(owner, 0, math.inf, sd=self.sd, rate_sd_pct=self.rate_sd_pct,
-                    error_sd=self.error_sd)  # fmt: skip
-        check_range(owner, -1, 1, damage_loading=self.damage_loading,
-                    age_loading=self.age_loading, rate_loading=self.rate_loading)  # fmt: skip
-        if self.damage_loading**2 + self.age_loading**2 > 1:
+                    error_sd=self.error_sd, scanner_sd=self.scanner_sd,
+                    upgrade_sd=self.upgrade_sd)  # fmt: skip
+        check_range(owner, -5, 5, pseudo_atrophy=self.pseudo_atrophy)
+        self._check_loadings(owner)
+        self._check_drivers(owner)
+        self._check_scale(owner)
+
+    def _check_loadings(self, owner: str) -> None:
+        """Refuse loadings on unknown factors, twice on one, or beyond 1."""
+        for field, known in (("level_loadings", LEVEL_DRIVERS), ("rate_loadings", RATES)):
+            pairs = getattr(self, field)
+            names = [name for name, _ in pairs]
+            for name, value in pairs:
+                check_factor(owner, field, name, known)
+                check_range(owner, -1, 1, **{f"{field}.{name}": value})
+                if names.count(name) > 1:
+                    raise DesignError(f"`{field}` of {owner} name {name!r} twice. Keep one.")
+
+    def _check_drivers(self, owner: str) -> None:
+        """Refuse unknown processes and shares that do not sum to 1."""
+        for name, share in self.drivers:
+            check_factor(owner, "drivers", name, PROCESSES)
+            check_range(owner, 0, 1, **{f"drivers.{name}": share})
+        total = math.fsum(share for _, share in self.drivers)
+        if self.drivers and not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise DesignError(f"The shares of `drivers` of {owner} must sum to 1, got {total:g}.")
+
+    def _check_scale(self, owner: str) -> None:
+        """Refuse what does not go with the scale."""
+        if self.rate_unit == "native" and self.scale != "linear":
             raise DesignError(
-                f"`damage_loading` and `age_loading` of {owner} must have squares that sum to at "
-                f"most 1, got {float(self.damage_loading)!r} and {float(self.age_loading)!r}."
+                f"`rate_unit` of {owner} can be 'native' on the linear scale only, "
+                f"got scale {self.scale!r}."
             )
-        if self.scale != "change":
+        if self.scale == "presence":
+            check_range(owner, 0, 1, mean=self.mean)
+            if self.sd not in (0, 1):
+                raise DesignError(
+                    f"`sd` of {owner} must be 1 or left out on the scale 'presence', "
+                    f"got {float(self.sd)!r}."
+                )
+        elif self.scale != "change" and self.rate_unit == "percent":
             check_range(owner, np.finfo(float).tiny, math.inf, mean=self.mean)
 
+    @property
+    def driver_shares(self) -> tuple[tuple[str, float], ...]:
+        """Share of the disease-related mean change by process; sums to 1."""
+        if self.drivers:
+            return self.drivers
+        squares = {name.removesuffix("_rate"): float(w) ** 2 for name, w in self.rate_loadings}
+        total = math.fsum(squares.values())
+        if total == 0:
+            return (("neurodegeneration", 1.0),)
+        return tuple((name, square / total) for name, square in squares.items())
+
 
 @dataclass(frozen=True, kw_only=True)
-class InstrumentModel:
-    """One timed or scored test: how it depends on impairment.
+class SiteModel:
+    """Where subjects are seen, each site with a scanner of its own.
 
     Parameters
     ----------
-    measure : str
-        Name in the data dictionary, which also says which direction is worse.
-    scale : {"linear", "log"}
-        Whether all below is in native units or of the logarithm.
-    intercept : float
-        Mean without impairment.
-    slope : float
-        Mean change per EDSS point.
-    late_slope : float
-        Further change per EDSS point above `late_from`.
-    late_from : float
-        Where it gets steeper.
-    own_sd : float
-        Between persons of the same impairment.
-    drift, drift_sd : float
-        Mean change per year of patients beyond what the EDSS shows, and its spread.
-    rate_loading : float
-        Correlation of the person's drift with the person factor "rate".
-    noise_sd : float
-        Between repeated tests.
-    practice : float
-        Final gain by repetition (native units, towards better), half of what is left at a time.
-    decimals : int
-        Digits after the point.
-    low, high : float
-        Ends of the scale: values beyond are set to the end.
-    unable_above : float
-        Impairment above which the test cannot be done; the value is missing.
+    n_sites : int
+        How many; subjects are spread evenly at random. One site has no offsets.
+    upgrade_share : float
+        Share of the sites whose scanner is upgraded at some time in the planned follow-up.
 
     Raises
     ------
     DesignError
-        If a spread is negative or the range is empty.
+        If there is no site, or the share is not between 0 and 1.
     """
 
-    measure: str
-    scale: InstrumentScale = "linear"
-    intercept: float
-    slope: float
-    late_slope: float = 0.0
-    late_from: float = 4.0
-    own_sd: float
-    drift: float = 0.0
-    drift_sd: float = 0.0
-    rate_loading: float = 0.0
-    noise_sd: float
-    practice: float = 0.0
-    decimals: int = 0
-    low: float
-    high: float
-    unable_above: float = math.inf
+    n_sites: int = 1
+    upgrade_share: float = 0.0
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        owner = f"instrument {self.measure!r}"
-        check_word(owner, "scale", self.scale, get_args(InstrumentScale))
-        check_range(owner, 0, math.inf, own_sd=self.own_sd, drift_sd=self.drift_sd,
-                    noise_sd=self.noise_sd, practice=self.practice)  # fmt: skip
-        check_range(owner, -1, 1, rate_loading=self.rate_loading)
-        if not self.low < self.high:
+        if isinstance(self.n_sites, bool) or not isinstance(self.n_sites, int) or self.n_sites < 1:
             raise DesignError(
-                f"`low` of {owner} must be below `high`, got {self.low!r} and {self.high!r}."
+                f"`n_sites` of the sites must be a whole number from 1, got {self.n_sites!r}."
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandModel:
-    """How the hands share the mean of the nine-hole peg test.
-
-    Parameters
-    ----------
-    mean : float
-        Mean of the log ratio of the other hand's time to that of the dominant hand.
-    own_sd, drift_sd : float
-        Spread of the log ratio between patients, and of its change per year.
-    noise_sd : float
-        Between repeated tests.
-
-    Raises
-    ------
-    DesignError
-        If a spread is negative.
-    """
-
-    mean: float
-    own_sd: float
-    drift_sd: float
-    noise_sd: float
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        check_range("the hands", 0, math.inf, own_sd=self.own_sd, drift_sd=self.drift_sd,
-                    noise_sd=self.noise_sd)  # fmt: skip
+        check_range("the sites", 0, 1, upgrade_share=self.upgrade_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,43 +276,3 @@ class ScheduleModel:
     def horizon_years(self) -> float:
         """Latest day on which anybody may be seen, in years."""
         return (7 * self.weeks[-1] + self.window_days + 1) / 365.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class MissingnessModel:
-    """What is not seen.
-
-    Parameters
-    ----------
-    missed_visit, missed_scan : float
-        Probability that a visit after baseline does not take place, or takes place without its
-        scan; independent of everything.
-    dropout : {"none", "mcar", "mar"}
-        Whether subjects leave early, and whether more do so once their last rating shows a
-        worsening of at least 1 EDSS point.
-    dropout_rate : float
-        Per year, without worsening.
-    dropout_log_hazard : float
-        Log hazard ratio of leaving after such a worsening (``"mar"`` only).
-    death_rate : float
-        Per year.
-
-    Raises
-    ------
-    DesignError
-        If a probability is not between 0 and 1 or a rate is negative.
-    """
-
-    missed_visit: float = 0.0
-    missed_scan: float = 0.0
-    dropout: Dropout = "none"
-    dropout_rate: float = 0.0
-    dropout_log_hazard: float = 0.0
-    death_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        owner = "the missingness model"
-        check_word(owner, "dropout", self.dropout, get_args(Dropout))
-        check_range(owner, 0, 1, missed_visit=self.missed_visit, missed_scan=self.missed_scan)
-        check_range(owner, 0, math.inf, dropout_rate=self.dropout_rate, death_rate=self.death_rate)

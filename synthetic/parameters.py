@@ -10,22 +10,16 @@ from typing import Any
 import numpy as np
 
 from pmsstats.errors import DesignError, nearest
+from synthetic.processes import PROCESSES, check_factor, correlation_matrix
 from synthetic.values import PerPhenotype
 
 __all__ = [
-    "FACTORS",
     "Arm",
-    "DisabilityModel",
     "LesionModel",
     "PopulationModel",
-    "RelapseModel",
     "check_range",
     "check_word",
 ]
-
-FACTORS = ("damage", "rate", "disability")
-"""Standard normal person factors, higher is worse: neurodegeneration so far, its rate, and
-disability at baseline."""
 
 
 def _numbers(value: Any) -> Iterable[float]:
@@ -98,12 +92,25 @@ class PopulationModel:
     duration_mean, duration_sd : PerPhenotype
         Years since first symptoms (gamma distributed, at most age - 15); patients only.
     correlations : tuple of (str, str, float)
-        Between person factors (:data:`FACTORS`); pairs not named are uncorrelated.
+        Between person factors (:data:`synthetic.processes.FACTORS`); pairs not named are
+        uncorrelated.
+    age_included : tuple of float
+        Youngest and oldest that are included; unlike `age_range` it takes part of the people, and
+        with them the effects of their age.
+    duration_included : tuple of float
+        Shortest and longest disease duration of the patients included, in years.
+    relapse_free_years : float
+        Patients are included who had no relapse for so long before baseline (0: not asked for).
+    head_size_mean, head_size_sd : float
+        Intracranial volume in ml, of men.
+    head_size_ratio : float
+        Mean of women over that of men.
 
     Raises
     ------
     DesignError
-        If shares do not sum to 1, a spread is negative, or the correlations contradict each other.
+        If shares do not sum to 1, a spread is negative, a range is empty, or the correlations
+        contradict each other.
     """
 
     mix: PerPhenotype
@@ -114,6 +121,12 @@ class PopulationModel:
     duration_mean: PerPhenotype
     duration_sd: PerPhenotype
     correlations: tuple[tuple[str, str, float], ...] = ()
+    age_included: tuple[float, float] = (0.0, math.inf)
+    duration_included: tuple[float, float] = (0.0, math.inf)
+    relapse_free_years: float = 0.0
+    head_size_mean: float = 1560.0
+    head_size_sd: float = 120.0
+    head_size_ratio: float = 0.9
 
     def __post_init__(self) -> None:
         """Check ranges and correlations."""
@@ -128,7 +141,27 @@ class PopulationModel:
             raise DesignError(
                 f"`age_range` of the population must be (youngest, oldest), got {self.age_range!r}."
             )
+        self._check_inclusion()
+        check_range("the population", 0, math.inf, relapse_free_years=self.relapse_free_years)
+        check_range("the population", tiny, math.inf, head_size_sd=self.head_size_sd)
+        check_range("the population", tiny, math.inf, head_size_mean=self.head_size_mean,
+                    head_size_ratio=self.head_size_ratio)  # fmt: skip
         self.correlation_matrix()
+
+    def _check_inclusion(self) -> None:
+        """Refuse inclusion ranges that are empty or include nobody."""
+        for name in ("age_included", "duration_included"):
+            low, high = getattr(self, name)
+            if not 0 <= low < high:
+                raise DesignError(
+                    f"`{name}` of the population must be (low, high), got {(low, high)!r}."
+                )
+        low, high = self.age_included
+        if high <= self.age_range[0] or low >= self.age_range[1]:
+            raise DesignError(
+                f"`age_included` of the population must overlap its `age_range` "
+                f"{self.age_range!r}, got {self.age_included!r}."
+            )
 
     @property
     def phenotypes(self) -> tuple[str, ...]:
@@ -141,7 +174,7 @@ class PopulationModel:
         Returns
         -------
         ndarray, shape (n_factors, n_factors)
-            Positive definite, in the order of :data:`FACTORS`.
+            Positive definite, in the order of :data:`synthetic.processes.FACTORS`.
 
         Raises
         ------
@@ -149,129 +182,7 @@ class PopulationModel:
             If a factor is unknown, a correlation is not between -1 and 1, or they contradict
             each other; the message names the pair to change.
         """
-        matrix = np.eye(len(FACTORS))
-        for first, second, value in self.correlations:
-            for name in (first, second):
-                check_word("the population", "correlations", name, FACTORS)
-            if first == second or not -1 < value < 1:
-                raise DesignError(
-                    "`correlations` of the population must join two different factors by a number "
-                    f"between -1 and 1, got {(first, second, float(value))!r}."
-                )
-            i, j = FACTORS.index(first), FACTORS.index(second)
-            matrix[i, j] = matrix[j, i] = value
-        _check_positive_definite(matrix)
-        return matrix
-
-
-def _check_positive_definite(matrix: np.ndarray) -> None:
-    """Refuse contradictory correlations, and name the pair without which they would agree best."""
-    if np.linalg.eigvalsh(matrix)[0] > 1e-10:
-        return
-
-    def smallest_without(pair: tuple[int, int]) -> float:
-        trial = matrix.copy()
-        trial[pair] = trial[pair[::-1]] = 0.0
-        return float(np.linalg.eigvalsh(trial)[0])
-
-    pairs = [(i, j) for i in range(len(FACTORS)) for j in range(i) if matrix[i, j] != 0]
-    worst = max(pairs, key=smallest_without)
-    raise DesignError(
-        "`correlations` of the population are not positive definite: "
-        f"{FACTORS[worst[1]]!r} and {FACTORS[worst[0]]!r} cannot correlate by "
-        f"{matrix[worst]:g} given the other pairs. Bring that one closer to 0."
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class DisabilityModel:
-    """How disability worsens, on the EDSS scale.
-
-    Parameters
-    ----------
-    edss_mean, edss_sd : PerPhenotype
-        True EDSS at baseline before the inclusion range cuts; patients only.
-    edss_low, edss_high : PerPhenotype
-        Inclusion range.
-    worsening_rate : PerPhenotype
-        Mean over subjects of the hazard of a lasting worsening step, per year.
-    log_hazard_per_sd : float
-        Log hazard ratio of a step per standard deviation of the person factor "rate".
-    step, late_step : float
-        Size of a step from a true EDSS of at most 5.5, and from above.
-    rater_sd, late_rater_sd : float
-        Spread of a rating around the true EDSS, up to 5.5 and above.
-
-    Raises
-    ------
-    DesignError
-        If a rate or spread is negative, a range is empty or leaves the scale.
-    """
-
-    edss_mean: PerPhenotype
-    edss_sd: PerPhenotype
-    edss_low: PerPhenotype
-    edss_high: PerPhenotype
-    worsening_rate: PerPhenotype
-    log_hazard_per_sd: float
-    step: float
-    late_step: float
-    rater_sd: float
-    late_rater_sd: float
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        owner = "the disability model"
-        check_range(owner, 0, 9.5, edss_low=self.edss_low, edss_high=self.edss_high)
-        check_range(owner, np.finfo(float).tiny, math.inf, edss_sd=self.edss_sd)
-        check_range(owner, 0, math.inf, worsening_rate=self.worsening_rate,
-                    rater_sd=self.rater_sd, late_rater_sd=self.late_rater_sd)  # fmt: skip
-        check_range(owner, 0.5, 9.5, step=self.step, late_step=self.late_step)
-        check_range(owner, -5, 5, log_hazard_per_sd=self.log_hazard_per_sd)
-        for name, low in self.edss_low.items():
-            if not low < self.edss_high.get(name, math.inf):
-                raise DesignError(
-                    f"`edss_low` of {owner} must be below `edss_high`, got {float(low)!r} and "
-                    f"{float(self.edss_high[name])!r} for {name}."
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RelapseModel:
-    """Relapses: a Poisson process with a gamma distributed rate (negative binomial counts).
-
-    Parameters
-    ----------
-    rate : PerPhenotype
-        Mean relapses per year; patients only.
-    dispersion : float
-        Variance of the rate over subjects, in squares of its mean.
-    severity : float
-        Mean rise of the EDSS at onset (exponentially distributed).
-    recovery_days : float
-        Time constant of recovery.
-    residual_share : float
-        Share of the rise that stays.
-
-    Raises
-    ------
-    DesignError
-        If a rate is negative or a share is not between 0 and 1.
-    """
-
-    rate: PerPhenotype
-    dispersion: float
-    severity: float
-    recovery_days: float
-    residual_share: float
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        owner = "the relapse model"
-        check_range(owner, 0, math.inf, rate=self.rate, dispersion=self.dispersion,
-                    severity=self.severity)  # fmt: skip
-        check_range(owner, 1, math.inf, recovery_days=self.recovery_days)
-        check_range(owner, 0, 1, residual_share=self.residual_share)
+        return correlation_matrix(self.correlations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +200,15 @@ class LesionModel:
         lesions and of relapses: one inflammatory activity drives both.
     enhancing_days : float
         How long every new lesion enhances.
+    duration_decline : float
+        Fall of the log rate per year of disease duration at baseline; the mean over a phenotype
+        stays `rate`.
+    baseline_ratio : float
+        Rate shortly before baseline over that afterwards: patients enter studies when active.
+    lesion_ml : float
+        Mean volume of an enhancing lesion.
+    lesion_ml_sd : float
+        Spread of the logarithm of the mean volume of a scan's enhancing lesions.
 
     Raises
     ------
@@ -300,12 +220,18 @@ class LesionModel:
     dispersion: float
     relapse_loading: float
     enhancing_days: float
+    duration_decline: float = 0.0
+    baseline_ratio: float = 1.0
+    lesion_ml: float = 0.1
+    lesion_ml_sd: float = 0.0
 
     def __post_init__(self) -> None:
         """Check ranges."""
         owner = "the lesion model"
         check_range(owner, 0, math.inf, rate=self.rate, dispersion=self.dispersion,
-                    enhancing_days=self.enhancing_days)  # fmt: skip
+                    enhancing_days=self.enhancing_days, baseline_ratio=self.baseline_ratio,
+                    lesion_ml=self.lesion_ml, lesion_ml_sd=self.lesion_ml_sd)  # fmt: skip
+        check_range(owner, -1, 1, duration_decline=self.duration_decline)
         check_range(owner, -1, 1, relapse_loading=self.relapse_loading)
 
 
@@ -321,6 +247,15 @@ class Arm:
         Probability of being allocated to it; the arms of a cohort sum to 1.
     atrophy_slowing : float
         Share of the mean imaging change that the treatment prevents.
+    slowing : tuple of (str, float)
+        Processes (:data:`synthetic.processes.PROCESSES`), and the share of the mean imaging change
+        they cause beyond that of healthy controls that the treatment prevents; above 1 reverses.
+    onset_years : float
+        When the effects on imaging change and on worsening begin.
+    pseudo_atrophy_pct : float
+        Early loss of whole-brain volume that is no atrophy, in percent; positive is loss.
+    pseudo_atrophy_years : float
+        Its time constant: at that time 63 % of it has come about.
     worsening_hazard_ratio : float
         On lasting worsening steps.
     relapse_rate_ratio : float
@@ -331,12 +266,16 @@ class Arm:
     Raises
     ------
     DesignError
-        If the share is not between 0 and 1, or a ratio is negative.
+        If the share is not between 0 and 1, a ratio is negative, or a process is unknown.
     """
 
     name: str
     share: float
     atrophy_slowing: float = 0.0
+    slowing: tuple[tuple[str, float], ...] = ()
+    onset_years: float = 0.0
+    pseudo_atrophy_pct: float = 0.0
+    pseudo_atrophy_years: float = 0.25
     worsening_hazard_ratio: float = 1.0
     relapse_rate_ratio: float = 1.0
     lesion_rate_ratio: float = 1.0
@@ -349,3 +288,10 @@ class Arm:
         check_range(owner, 0, math.inf, worsening_hazard_ratio=self.worsening_hazard_ratio,
                     relapse_rate_ratio=self.relapse_rate_ratio,
                     lesion_rate_ratio=self.lesion_rate_ratio)  # fmt: skip
+        check_range(owner, 0, math.inf, onset_years=self.onset_years)
+        check_range(owner, -20, 20, pseudo_atrophy_pct=self.pseudo_atrophy_pct)
+        check_range(owner, np.finfo(float).tiny, math.inf,
+                    pseudo_atrophy_years=self.pseudo_atrophy_years)  # fmt: skip
+        for process, share in self.slowing:
+            check_factor(owner, "slowing", process, PROCESSES)
+            check_range(owner, -2, 2, **{f"slowing.{process}": share})

@@ -1,25 +1,33 @@
-"""Who is in the cohort: phenotype, arm, age, sex, disease duration, and the person factors."""
+"""Who is in the cohort: phenotype, arm, age, sex, disease duration, head size, and the factors.
+
+Inclusion ranges of age and duration keep those inside: their scores then have the moments of a
+truncated normal distribution, so that a younger cohort has, for instance, less atrophy.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
 from pmsstats.cohort.schema import PHENOTYPES
 from synthetic.config import CohortConfig
-from synthetic.draws import SubjectStreams, truncated_normal
-from synthetic.parameters import FACTORS, Arm, PopulationModel
+from synthetic.draws import SubjectStreams
+from synthetic.parameters import Arm, PopulationModel
+from synthetic.processes import FACTORS
 
-__all__ = ["Population", "arm_effect", "draw_population"]
+__all__ = ["Population", "arm_effect", "draw_population", "head_moments"]
 
 _YOUNGEST_ONSET = 15.0
+_TINY = np.finfo(float).tiny
+_ALMOST_ONE = 1 - np.finfo(float).epsneg
 
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """Baseline of all subjects; every array has shape (n_subjects,).
+    """Baseline of all subjects; arrays have shape (n_subjects,) unless stated.
 
     Parameters
     ----------
@@ -34,11 +42,20 @@ class Population:
     age : ndarray
         Years.
     age_score : ndarray
-        Standard normal, higher is older.
+        Standard normal within a phenotype before the inclusion range cuts, higher is older.
     duration : ndarray
         Years since first symptoms; NaN for healthy controls.
-    damage, rate, disability : ndarray
-        Person factors: standard normal, correlated, higher is worse.
+    duration_score : ndarray
+        Likewise standard normal, higher is longer; healthy controls have one too.
+    head_size : ndarray
+        Intracranial volume, ml.
+    head_score : ndarray
+        Head size with mean 0 and variance 1 within a phenotype.
+    site : ndarray of int
+        From 0.
+    factors : ndarray, shape (n_factors, n_subjects)
+        Person factors in the order of :data:`synthetic.processes.FACTORS`: standard normal,
+        correlated, higher is worse.
     """
 
     phenotype: np.ndarray
@@ -48,9 +65,53 @@ class Population:
     age: np.ndarray
     age_score: np.ndarray
     duration: np.ndarray
-    damage: np.ndarray
-    rate: np.ndarray
-    disability: np.ndarray
+    duration_score: np.ndarray
+    head_size: np.ndarray
+    head_score: np.ndarray
+    site: np.ndarray
+    factors: np.ndarray
+
+    def factor(self, name: str) -> np.ndarray:
+        """Return one person factor, or one of the other scores.
+
+        Parameters
+        ----------
+        name : str
+            One of :data:`synthetic.processes.FACTORS`, or ``"age"``, ``"duration"``,
+            ``"head_size"``.
+
+        Returns
+        -------
+        ndarray, shape (n_subjects,)
+            Higher is worse, older, longer, larger.
+        """
+        if name in FACTORS:
+            return self.factors[FACTORS.index(name)]
+        scores = {
+            "age": self.age_score,
+            "duration": self.duration_score,
+            "head_size": self.head_score,
+        }
+        return scores[name]
+
+    def combine(self, loadings: Sequence[tuple[str, float]]) -> np.ndarray:
+        """Add up factors by their weights.
+
+        Parameters
+        ----------
+        loadings : sequence of (str, float)
+            Factor, or other score, and weight.
+
+        Returns
+        -------
+        ndarray, shape (n_subjects,)
+            Term by term, so that a subject's sum does not depend on how many others there are
+            (as that of a matrix product may, in the last digit).
+        """
+        total = np.zeros(len(self.phenotype))
+        for name, weight in loadings:
+            total += float(weight) * self.factor(name)
+        return total
 
 
 def draw_population(config: CohortConfig, streams: SubjectStreams) -> Population:
@@ -71,21 +132,24 @@ def draw_population(config: CohortConfig, streams: SubjectStreams) -> Population
     model = config.population
     shares = [model.mix.get(name, 0.0) for name in PHENOTYPES]
     phenotype = _choose(streams.uniform("phenotype"), shares)
-    is_patient = phenotype != PHENOTYPES.index("HC")
-    age_score = streams.normal("age")
-    age = truncated_normal(
-        age_score, model.age_mean.take(phenotype), model.age_sd.take(phenotype), *_ages(model)
-    )
-    factors = _draw_factors(model, streams)
+    age, age_score = _draw_age(model, streams, phenotype)
+    duration, duration_score = _draw_duration(model, streams, phenotype, age)
+    female = streams.uniform("sex") < model.female.take(phenotype)
+    head_size, head_score = _draw_head(model, streams, phenotype, female)
+    n_sites = config.sites.n_sites
     return Population(
         phenotype=phenotype,
-        is_patient=is_patient,
+        is_patient=phenotype != PHENOTYPES.index("HC"),
         arm=_choose(streams.uniform("arm"), [arm.share for arm in config.arms] or [1.0]),
-        female=streams.uniform("sex") < model.female.take(phenotype),
+        female=female,
         age=age,
         age_score=age_score,
-        duration=_draw_duration(model, streams, phenotype, age),
-        **dict(zip(FACTORS, factors, strict=True)),
+        duration=duration,
+        duration_score=duration_score,
+        head_size=head_size,
+        head_score=head_score,
+        site=np.minimum((streams.uniform("site") * n_sites).astype(np.int64), n_sites - 1),
+        factors=_draw_factors(model, streams),
     )
 
 
@@ -96,26 +160,80 @@ def _choose(uniform: np.ndarray, shares: list[float]) -> np.ndarray:
     return np.minimum(np.searchsorted(edges, uniform, side="right"), last)
 
 
-def _ages(model: PopulationModel) -> tuple[np.ndarray, np.ndarray]:
-    """Return the youngest and oldest age as arrays."""
-    youngest, oldest = model.age_range
-    return np.asarray(youngest), np.asarray(oldest)
-
-
 def _draw_factors(model: PopulationModel, streams: SubjectStreams) -> np.ndarray:
     """Draw the correlated person factors, shape (n_factors, n_subjects)."""
-    independent = np.stack([streams.normal("factor", name) for name in FACTORS])
-    return np.linalg.cholesky(model.correlation_matrix()) @ independent
+    root = np.linalg.cholesky(model.correlation_matrix())
+    independent = [streams.normal("factor", name) for name in FACTORS]
+    factors = np.zeros((len(FACTORS), streams.n_subjects))
+    for i, j in np.argwhere(np.tril(root)):  # term by term: see `Population.combine`
+        factors[i] += root[i, j] * independent[j]
+    return factors
+
+
+def _draw_age(
+    model: PopulationModel, streams: SubjectStreams, phenotype: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw ages and their scores: a normal distribution cut to the range, then to inclusion."""
+    mean, sd = model.age_mean.take(phenotype), model.age_sd.take(phenotype)
+    floor, ceiling = (ndtr((end - mean) / sd) for end in model.age_range)
+    low, high = (np.clip(end, *model.age_range) for end in model.age_included)
+    share = np.stack([(ndtr((end - mean) / sd) - floor) / (ceiling - floor) for end in (low, high)])
+    score = _included(streams.normal("age"), *share)
+    age = mean + sd * ndtri(floor + ndtr(score) * (ceiling - floor))
+    return np.clip(age, low, high), score
+
+
+def _included(score: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Map standard normal scores into the included quantiles; as they are where all are."""
+    inside = ndtri(np.clip(low + ndtr(score) * (high - low), _TINY, _ALMOST_ONE))
+    return np.where((low <= 0) & (high >= 1), score, inside)
 
 
 def _draw_duration(
     model: PopulationModel, streams: SubjectStreams, phenotype: np.ndarray, age: np.ndarray
-) -> np.ndarray:
-    """Draw years since first symptoms: gamma distributed, onset not before adolescence."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw years since first symptoms and their scores: gamma distributed, cut to inclusion."""
     mean, sd = model.duration_mean.take(phenotype), model.duration_sd.take(phenotype)
     shape = (mean / sd) ** 2
-    years = gammaincinv(shape, streams.uniform("duration")) * mean / shape
-    return np.minimum(years, age - _YOUNGEST_ONSET)
+    low, high = (
+        np.nan_to_num(gammainc(shape, end * shape / mean), nan=default)
+        for end, default in zip(model.duration_included, (0.0, 1.0), strict=True)
+    )
+    uniform = streams.uniform("duration")
+    inside = low + uniform * (high - low)
+    years = gammaincinv(shape, inside) * mean / shape
+    score = ndtri(np.clip(inside, _TINY, _ALMOST_ONE))
+    youngest = np.maximum(age - _YOUNGEST_ONSET, model.duration_included[0])
+    return np.minimum(years, youngest), score
+
+
+def head_moments(model: PopulationModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of the head size by phenotype, which the share of women sets.
+
+    Parameters
+    ----------
+    model : PopulationModel
+        Head size of men, ratio, share of women.
+
+    Returns
+    -------
+    mean, sd : ndarray, shape (n_phenotypes,)
+        Ml; NaN where the model has no number.
+    """
+    share = model.female.take(np.arange(len(PHENOTYPES)))
+    gap = model.head_size_mean * (1 - model.head_size_ratio)
+    mean = model.head_size_mean - share * gap
+    return mean, np.sqrt(model.head_size_sd**2 + share * (1 - share) * gap**2)
+
+
+def _draw_head(
+    model: PopulationModel, streams: SubjectStreams, phenotype: np.ndarray, female: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw head sizes and their scores within the phenotype."""
+    own = model.head_size_mean * np.where(female, model.head_size_ratio, 1.0)
+    size = own + model.head_size_sd * streams.normal("head size")
+    mean, sd = (values[phenotype] for values in head_moments(model))
+    return size, (size - mean) / sd
 
 
 def arm_effect(config: CohortConfig, population: Population, effect: str) -> np.ndarray:

@@ -1,28 +1,51 @@
 """The latent course of disability: a true EDSS that rises in lasting steps.
 
-The hazard of a step is constant over time and proportional between subjects: it is the mean rate of
-the phenotype, times ``exp(b z - b^2 / 2)`` with z the person factor "rate" and b its log hazard
-ratio per standard deviation, times the hazard ratio of the arm. So the hazard ratio of the first
-step per standard deviation of z is known exactly, and its mean over subjects is the phenotype's.
+The hazard of a step is proportional between subjects: the mean rate of the phenotype (of the new
+one after conversion), times the multiplier of the stage that the subject has reached, times
+``exp(lp - var(lp) / 2)`` with lp the linear predictor of the person factors, times the hazard ratio
+of the arm once its effect has begun. So the hazard ratio of a step per standard deviation of every
+factor is known exactly, and the mean over subjects at a stage of multiplier 1 is the phenotype's.
+
+Steps are drawn by inverting the cumulative hazard exactly. Everything but the stage depends on time
+alone and is constant between two break points, conversion and the onset of treatment: it makes a
+clock, piecewise linear in time, on which the gap before a step is exponential with the multiplier
+of the current stage as its rate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthetic.clinical import DisabilityModel
 from synthetic.config import CohortConfig
-from synthetic.draws import SubjectStreams, event_times, truncated_normal
-from synthetic.parameters import DisabilityModel
+from synthetic.draws import SubjectStreams, truncated_normal
 from synthetic.population import Population, arm_effect
+from synthetic.processes import shared_variance
 
-__all__ = ["HIGHEST_EDSS", "Progression", "draw_progression", "true_edss"]
+if TYPE_CHECKING:
+    from synthetic.conversion import Conversion
+
+__all__ = [
+    "HIGHEST_EDSS",
+    "Progression",
+    "draw_progression",
+    "legal_edss",
+    "relative_hazard",
+    "score",
+    "true_edss",
+]
 
 HIGHEST_EDSS = 9.5
 """Highest score of a living person."""
 
 _EARLY_UP_TO = 5.5
+
+_HALF_CELL = 0.249
+"""Scores are half a point apart: what is rounded to an end of a range lies so far around it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +55,8 @@ class Progression:
     Parameters
     ----------
     hazard : ndarray, shape (n_subjects,)
-        Of a step, per year, treatment included; 0 in healthy controls.
+        Of a step right after baseline, per year, stage and treatment included; 0 in healthy
+        controls.
     baseline : ndarray, shape (n_subjects,)
         True EDSS on day 0; 0 in healthy controls.
     steps : ndarray, shape (n_subjects, n_most)
@@ -45,7 +69,10 @@ class Progression:
 
 
 def draw_progression(
-    config: CohortConfig, population: Population, streams: SubjectStreams
+    config: CohortConfig,
+    population: Population,
+    streams: SubjectStreams,
+    conversion: Conversion | None = None,
 ) -> Progression:
     """Draw the latent course over the planned follow-up.
 
@@ -56,7 +83,10 @@ def draw_progression(
     population : Population
         Subjects.
     streams : SubjectStreams
-        Random numbers.
+        Random numbers; the gap before step k is a purpose of its own, so that a longer follow-up
+        extends the course and changes nothing before.
+    conversion : Conversion, optional
+        Who converts when; nobody by default.
 
     Returns
     -------
@@ -64,29 +94,159 @@ def draw_progression(
         Hazards, baseline, steps.
     """
     model = config.disability
-    b = model.log_hazard_per_sd
-    mean = np.where(population.is_patient, model.worsening_rate.take(population.phenotype), 0.0)
-    hazard = (
-        mean
-        * np.exp(b * population.rate - b**2 / 2)
-        * arm_effect(config, population, "worsening_hazard_ratio")
-    )
+    clock = _clock(config, population, conversion)
+    baseline = _baseline(config, population, streams)
+    hazard = np.where(clock.first > 0, clock.rates[0], clock.rates[1])
+    hazard = np.where(clock.second > 0, hazard, clock.rates[2])
     return Progression(
-        hazard=hazard,
-        baseline=_baseline(model, population),
-        steps=event_times(streams, "worsening gap", hazard, config.schedule.horizon_years),
+        hazard=hazard * _stage(model, baseline),
+        baseline=baseline,
+        steps=_steps(model, baseline, clock, config.schedule.horizon_years, streams),
     )
 
 
-def _baseline(model: DisabilityModel, population: Population) -> np.ndarray:
-    """Place subjects on the scale by their person factor "disability"."""
-    phenotype = population.phenotype
+def score(
+    config: CohortConfig,
+    population: Population,
+    loadings: Sequence[tuple[str, float]],
+    own: np.ndarray,
+) -> np.ndarray:
+    """Mix what is shared and a person's own part to a score of variance 1.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        Correlations of the person factors.
+    population : Population
+        Subjects.
+    loadings : sequence of (str, float)
+        Weights of the person factors, of age and of duration.
+    own : ndarray, shape (n_subjects,)
+        Standard normal.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects,)
+        Standard normal.
+    """
+    shared = shared_variance(loadings, config.population.correlation_matrix())
+    return population.combine(loadings) + np.sqrt(max(1 - shared, 0.0)) * own
+
+
+def relative_hazard(
+    config: CohortConfig, population: Population, loadings: Sequence[tuple[str, float]]
+) -> np.ndarray:
+    """Return every subject's hazard relative to the mean of the phenotype.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        Correlations of the person factors.
+    population : Population
+        Subjects.
+    loadings : sequence of (str, float)
+        Log hazard ratios per standard deviation.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects,)
+        Log-normal of mean 1.
+    """
+    shared = shared_variance(loadings, config.population.correlation_matrix())
+    return np.exp(population.combine(loadings) - shared / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clock:
+    """Cumulative hazard at a stage of multiplier 1: piecewise linear; arrays over subjects.
+
+    ``rates`` are the slopes up to `first`, from there to `second`, and from there on.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    rates: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    def year(self, reading: np.ndarray) -> np.ndarray:
+        """Return when the clock shows a reading; infinite where it never does."""
+        early, middle, late = self.rates
+        at_first = early * self.first
+        at_second = at_first + middle * (self.second - self.first)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            year = np.where(
+                reading < at_first,
+                reading / early,
+                np.where(
+                    reading < at_second,
+                    self.first + (reading - at_first) / middle,
+                    self.second + (reading - at_second) / late,
+                ),
+            )
+        return np.where(np.isnan(year), np.inf, year)
+
+
+def _clock(config: CohortConfig, population: Population, conversion: Conversion | None) -> _Clock:
+    """Set up the clock of every subject."""
+    model, horizon = config.disability, config.schedule.horizon_years
+    person = relative_hazard(config, population, model.loadings)
+    before = np.where(population.is_patient, model.worsening_rate.take(population.phenotype), 0.0)
+    after, converts = before, np.full(len(before), horizon)
+    if conversion is not None:
+        rate = model.worsening_rate.take(conversion.phenotype)
+        after = np.where(np.isfinite(conversion.year), rate, before)
+        converts = np.minimum(conversion.year, horizon)
+    ratio = arm_effect(config, population, "worsening_hazard_ratio")
+    onset = np.minimum(arm_effect(config, population, "onset_years"), horizon)
+    middle = np.where(converts < onset, after, before * ratio)
+    return _Clock(
+        first=np.minimum(converts, onset),
+        second=np.maximum(converts, onset),
+        rates=(before * person, middle * person, after * ratio * person),
+    )
+
+
+def _stage(model: DisabilityModel, edss: np.ndarray) -> np.ndarray:
+    """Look up the multiplier of the stage that subjects have reached."""
+    starts, multipliers = np.array(model.stages, dtype=float).T
+    return multipliers[np.searchsorted(starts, edss, side="right") - 1]
+
+
+def _steps(
+    model: DisabilityModel,
+    baseline: np.ndarray,
+    clock: _Clock,
+    horizon: float,
+    streams: SubjectStreams,
+) -> np.ndarray:
+    """Draw the years of the steps, shape (n_subjects, n_most)."""
+    reading, level = np.zeros(len(baseline)), baseline.copy()
+    columns: list[np.ndarray] = []
+    while True:
+        with np.errstate(divide="ignore"):
+            gap = streams.exponential("worsening gap", len(columns)) / _stage(model, level)
+        reading = reading + gap
+        year = clock.year(reading)
+        if not (year < horizon).any():
+            return np.column_stack(columns) if columns else np.empty((len(baseline), 0))
+        columns.append(np.where(year < horizon, year, np.inf))
+        level = _step_up(model, level)
+
+
+def _step_up(model: DisabilityModel, level: np.ndarray) -> np.ndarray:
+    """Return the true EDSS after a step."""
+    size = np.where(level <= _EARLY_UP_TO, model.step, model.late_step)
+    return legal_edss(np.minimum(level + size, HIGHEST_EDSS))
+
+
+def _baseline(config: CohortConfig, population: Population, streams: SubjectStreams) -> np.ndarray:
+    """Place subjects on the scale."""
+    model, phenotype = config.disability, population.phenotype
     continuous = truncated_normal(
-        population.disability,
+        score(config, population, model.level_loadings, streams.normal("baseline edss")),
         model.edss_mean.take(phenotype),
         model.edss_sd.take(phenotype),
-        model.edss_low.take(phenotype),
-        model.edss_high.take(phenotype),
+        np.ceil(2 * model.edss_low.take(phenotype)) / 2 - _HALF_CELL,
+        np.floor(2 * model.edss_high.take(phenotype)) / 2 + _HALF_CELL,
     )
     return np.where(population.is_patient, legal_edss(continuous), 0.0)
 
@@ -104,7 +264,7 @@ def legal_edss(score: np.ndarray) -> np.ndarray:
     ndarray
         0, or 1.0 to 9.5 by 0.5.
     """
-    rounded = np.round(np.clip(score, 0.0, HIGHEST_EDSS) * 2) / 2
+    rounded = np.rint(np.clip(score, 0.0, HIGHEST_EDSS) * 2) / 2
     return np.where(rounded == 0.5, np.where(score < 0.5, 0.0, 1.0), rounded)
 
 
@@ -129,8 +289,7 @@ def true_edss(model: DisabilityModel, progression: Progression, year: np.ndarray
     path = np.repeat(level[:, None], year.shape[1], axis=1)
     for k in range(progression.steps.shape[1]):
         took = np.flatnonzero(np.isfinite(progression.steps[:, k]))
-        size = np.where(level[took] <= _EARLY_UP_TO, model.step, model.late_step)
-        level[took] = legal_edss(np.minimum(level[took] + size, HIGHEST_EDSS))
+        level[took] = _step_up(model, level[took])
         after = year[took] >= progression.steps[took, k, None]
         path[took] = np.where(after, level[took, None], path[took])
     return path

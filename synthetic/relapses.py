@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import gammaincinv, ndtr
 
+from synthetic.clinical import RelapseModel
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams, event_times
-from synthetic.parameters import RelapseModel
 from synthetic.population import Population, arm_effect
+from synthetic.progression import score
 
 __all__ = ["Relapses", "draw_relapses", "relapse_activity", "relapse_impairment"]
 
@@ -57,7 +58,8 @@ def draw_relapses(
     """
     model = config.relapses
     mean = np.where(population.is_patient, model.rate.take(population.phenotype), 0.0)
-    rate = mean * _frailty(model, streams) * arm_effect(config, population, "relapse_rate_ratio")
+    frailty = _frailty(config, mean, relapse_activity(config, population, streams))
+    rate = mean * frailty * arm_effect(config, population, "relapse_rate_ratio")
     years = event_times(streams, "relapse gap", rate, config.schedule.horizon_years)
     severity = np.empty_like(years)
     for k in range(years.shape[1]):
@@ -65,28 +67,40 @@ def draw_relapses(
     return Relapses(rate=rate, years=years, severity=severity)
 
 
-def _frailty(model: RelapseModel, streams: SubjectStreams) -> np.ndarray:
-    """Draw gamma factors of mean 1, so that counts are negative binomial."""
-    if model.dispersion == 0:
-        return np.ones(streams.n_subjects)
-    shape = 1.0 / model.dispersion
-    return gammaincinv(shape, relapse_activity(streams)) / shape
+def _frailty(config: CohortConfig, mean: np.ndarray, activity: np.ndarray) -> np.ndarray:
+    """Draw gamma factors, so that counts are negative binomial.
+
+    They have mean 1. Given no relapse in the T years before baseline they are again gamma
+    distributed, of the same shape a and mean ``a / (a + m T)``, m being the phenotype's mean rate.
+    """
+    if config.relapses.dispersion == 0:
+        return np.ones(len(mean))
+    shape = 1.0 / config.relapses.dispersion
+    free = config.population.relapse_free_years
+    return gammaincinv(shape, activity) / (shape + mean * free)
 
 
-def relapse_activity(streams: SubjectStreams) -> np.ndarray:
-    """Draw where each subject's relapse rate stands among those of the phenotype.
+def relapse_activity(
+    config: CohortConfig, population: Population, streams: SubjectStreams
+) -> np.ndarray:
+    """Say where each subject's relapse rate stands among those of the phenotype.
 
     Parameters
     ----------
+    config : CohortConfig
+        Loadings of the relapse rate on the person factors.
+    population : Population
+        Subjects.
     streams : SubjectStreams
         Random numbers.
 
     Returns
     -------
     ndarray, shape (n_subjects,)
-        Uniform in [0, 1): the share of subjects with a lower rate.
+        Uniform between 0 and 1: the share of subjects with a lower rate.
     """
-    return streams.uniform("relapse rate")
+    own = streams.normal("relapse rate")
+    return ndtr(score(config, population, config.relapses.loadings, own))
 
 
 def relapse_impairment(model: RelapseModel, relapses: Relapses, year: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +12,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
+from pmsstats.cohort.schema import PHENOTYPES
+from pmsstats.errors import DesignError, nearest
 from pmsstats.provenance import build_manifest
 from synthetic.config import CohortConfig
 from synthetic.hands import Hands
-from synthetic.imaging import ImagingCourse
+from synthetic.imaging import ImagingCourse, mean_rate
 from synthetic.lesions import Lesions
+from synthetic.literature import LITERATURE
 from synthetic.observation import ImagingModel
-from synthetic.parameters import FACTORS
+from synthetic.parameters import Arm
+from synthetic.processes import shared_covariance, shared_variance
 
 if TYPE_CHECKING:
     from synthetic.generate import SyntheticCohort
 
-__all__ = ["TRUTH_SCHEMA", "Truth", "true_parameters", "write_truth"]
+__all__ = [
+    "TRUTH_SCHEMA",
+    "Truth",
+    "level_correlation",
+    "slope_correlation",
+    "true_parameters",
+    "write_truth",
+]
 
-TRUTH_SCHEMA = "synthetic_truth/1"
+TRUTH_SCHEMA = "synthetic_truth/2"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,9 +54,11 @@ class Truth:
     parameters : mapping
         Quantities that estimators aim at, see :func:`true_parameters`.
     subjects : pandas.DataFrame
-        One row per subject: ``subject_id damage rate disability worsening_hazard relapse_rate
-        baseline_edss first_step_year`` (missing without a step in the planned follow-up), and per
-        imaging measure ``<measure>_baseline <measure>_slope`` (logarithm on the log scale). With
+        One row per subject: ``subject_id``, the twelve person factors (``synthetic.FACTORS``),
+        ``age_score duration_score head_size_score worsening_hazard relapse_rate baseline_edss
+        first_step_year`` (missing without a step in the planned follow-up), ``conversion_year``
+        (where phenotypes convert), and per imaging measure ``<measure>_baseline <measure>_slope``
+        (on the scale on which courses are straight; the slope is that of day 0). With
         lesions ``lesion_rate`` (per year, treatment included); with hands ``hand_log_ratio
         hand_log_ratio_slope`` (other to dominant, on day 0 and per year).
     visits : pandas.DataFrame
@@ -97,61 +113,142 @@ def true_parameters(config: CohortConfig) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``log_hazard_per_sd_rate``: of the first true worsening step, per SD of the person factor
-        "rate". ``measures``: per imaging measure and phenotype the mean baseline, mean slope, SD
-        of baseline and slope and their correlation, the error SD, and
-        ``initial_log_hazard_per_sd_slope``, the log hazard ratio of a step at time 0 per SD of
-        faster true slope within a phenotype. ``lesions``: mean rate per year by phenotype without
-        treatment, and the variance of the rate in squares of its mean; empty where lesions are
-        not counted. ``arms``: effects.
+        ``log_hazard_per_sd``: of a true worsening step per SD of every person factor, age and
+        duration. ``measures``: per imaging measure and phenotype the mean baseline, mean slope, SD
+        of baseline and slope and their correlation, the error SD, and the log hazard ratios of a
+        step at time 0 per SD of faster true slope, and of worse true baseline, within a phenotype
+        (``initial_log_hazard_per_sd_slope``, ``..._level``). ``lesions``: mean rate per year by
+        phenotype without treatment, and the variance of the rate in squares of its mean; empty
+        where lesions are not counted. ``arms``: effects, and with them ``slope_mean`` by measure
+        and phenotype. ``literature``: the side taken in every disagreement.
 
     Notes
     -----
-    Given a measure's standardised slope s, the factor z is normal with mean ``l s`` (l the rate
-    loading) and variance ``1 - l^2``, so the mean hazard is proportional to ``exp(b l s)`` at time
-    0; later it is closer to 1, since those at highest risk have had their step.
+    All follows by matrix algebra from the correlations R of the factors. A score with weights w on
+    them (and a share of its own) and the linear predictor with weights b have covariance
+    ``c = w'R b``. Given the score s, which has variance 1, the linear predictor is normal with
+    mean ``c s`` and a variance that does not depend on s. So the mean hazard is proportional to
+    ``exp(c s)`` at time 0; later it is closer to 1, since those at highest risk have had their
+    step. Moments are those before inclusion ranges of age and duration cut; a treatment's means
+    are those once it works.
     """
+    models = [model for model in config.imaging_models if model.measure in set(config.emitted)]
     return {
-        "log_hazard_per_sd_rate": float(config.disability.log_hazard_per_sd),
-        "measures": {
-            model.measure: _measure_parameters(config, model.measure)
-            for model in config.imaging
-            if model.measure in config.emitted
-        },
+        "log_hazard_per_sd": {name: float(b) for name, b in config.disability.loadings},
+        "measures": {model.measure: _measure_parameters(config, model) for model in models},
         "lesions": _lesion_parameters(config),
-        "arms": {
-            arm.name: {
-                "share": float(arm.share),
-                "atrophy_slowing": float(arm.atrophy_slowing),
-                "worsening_hazard_ratio": float(arm.worsening_hazard_ratio),
-                "relapse_rate_ratio": float(arm.relapse_rate_ratio),
-                "lesion_rate_ratio": float(arm.lesion_rate_ratio),
-            }
-            for arm in config.arms
+        "arms": {arm.name: _arm_parameters(config, arm, models) for arm in config.arms},
+        "literature": {
+            name: dict(config.literature).get(name, item.options[0])
+            for name, item in LITERATURE.items()
         },
     }
 
 
-def _measure_parameters(config: CohortConfig, measure: str) -> dict[str, Any]:
+def _measure_parameters(config: CohortConfig, model: ImagingModel) -> dict[str, Any]:
     """Work out the moments of one imaging measure, without treatment."""
-    model = next(m for m in config.imaging if m.measure == measure)
     matrix = config.population.correlation_matrix()
-    damage_with_rate = matrix[FACTORS.index("damage"), FACTORS.index("rate")]
+    hazards = config.disability.loadings
     unit = {p: _slope_unit(model, p) for p in config.population.phenotypes}
+    together = shared_covariance(model.level_loadings, model.rate_loadings, matrix)
     return {
         "scale": model.scale,
         "error_sd": float(model.error_sd),
-        "baseline_sd": float(model.sd),
-        "baseline_slope_correlation": float(
-            model.damage_loading * model.rate_loading * damage_with_rate
-        ),
+        "baseline_sd": 1.0 if model.scale == "presence" else float(model.sd),
+        "baseline_slope_correlation": together,
         "baseline_mean": {p: _baseline_mean(model, p) for p in unit},
         "slope_mean": {p: float(model.rate_pct[p] * u) for p, u in unit.items()},
         "slope_sd": {p: float(model.rate_sd_pct * u) for p, u in unit.items()},
         "rate_pct": {p: float(model.rate_pct[p]) for p in unit},
-        "initial_log_hazard_per_sd_slope": float(
-            config.disability.log_hazard_per_sd * model.rate_loading
-        ),
+        "initial_log_hazard_per_sd_slope": shared_covariance(model.rate_loadings, hazards, matrix),
+        "initial_log_hazard_per_sd_level": shared_covariance(model.level_loadings, hazards, matrix),
+    }
+
+
+def slope_correlation(config: CohortConfig, first: str, second: str) -> float:
+    """Work out the correlation of the true slopes of two measures within a phenotype.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        The description.
+    first, second : str
+        Imaging measures.
+
+    Returns
+    -------
+    float
+        In the direction of worsening of both: positive where those who lose more of one worsen
+        more in the other.
+
+    Raises
+    ------
+    DesignError
+        If one has no model.
+    """
+    return _correlation(config, first, second, "rate_loadings", "process")
+
+
+def level_correlation(config: CohortConfig, first: str, second: str) -> float:
+    """Work out the correlation of the true baselines of two measures within a phenotype.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        The description.
+    first, second : str
+        Imaging measures.
+
+    Returns
+    -------
+    float
+        In the direction of worsening of both.
+
+    Raises
+    ------
+    DesignError
+        If one has no model.
+    """
+    return _correlation(config, first, second, "level_loadings", "own_level")
+
+
+def _correlation(config: CohortConfig, first: str, second: str, loadings: str, own: str) -> float:
+    """Add up what two scores share: the factors, and their own part if it is one and the same."""
+    one, other = _model(config, first), _model(config, second)
+    matrix = config.population.correlation_matrix()
+    given = getattr(one, loadings), getattr(other, loadings)
+    total = shared_covariance(*given, matrix)
+    if (getattr(one, own) or first) == (getattr(other, own) or second):
+        rest = [max(1 - shared_variance(part, matrix), 0.0) for part in given]
+        total += math.sqrt(rest[0] * rest[1])
+    return total
+
+
+def _model(config: CohortConfig, measure: str) -> ImagingModel:
+    """Look up the model of a measure."""
+    models = {model.measure: model for model in config.imaging_models}
+    if measure not in models:
+        raise DesignError(f"No imaging model of {measure!r}.{nearest(str(measure), models)}")
+    return models[measure]
+
+
+def _arm_parameters(config: CohortConfig, arm: Arm, models: list[ImagingModel]) -> dict[str, Any]:
+    """Gather the effects of an arm, and the mean slopes under it."""
+    effects = {
+        field.name: getattr(arm, field.name)
+        for field in dataclasses.fields(arm)
+        if field.name not in ("name", "slowing")
+    }
+    return {
+        **{name: float(value) for name, value in effects.items()},
+        "slowing": {name: float(share) for name, share in arm.slowing},
+        "slope_mean": {
+            model.measure: {
+                p: float(mean_rate(model, arm)[PHENOTYPES.index(p)] * _slope_unit(model, p))
+                for p in config.population.phenotypes
+            }
+            for model in models
+        },
     }
 
 
@@ -164,14 +261,16 @@ def _lesion_parameters(config: CohortConfig) -> dict[str, Any]:
     return {
         "rate_mean": {p: float(model.rate[p]) for p in patients},
         "dispersion": float(model.dispersion),
+        "duration_decline": float(model.duration_decline),
+        "baseline_ratio": float(model.baseline_ratio),
     }
 
 
 def _slope_unit(model: ImagingModel, phenotype: str) -> float:
     """Return what one percent per year is on the scale on which courses are straight."""
     if model.scale == "linear":
-        return float(model.mean[phenotype]) / 100
-    return 0.01 if model.scale == "log" else 1.0
+        return 1.0 if model.rate_unit == "native" else float(model.mean[phenotype]) / 100
+    return 1.0 if model.scale == "change" else 0.01
 
 
 def _baseline_mean(model: ImagingModel, phenotype: str) -> float:
@@ -179,7 +278,11 @@ def _baseline_mean(model: ImagingModel, phenotype: str) -> float:
     if model.scale == "change":
         return 0.0
     mean = float(model.mean[phenotype])
-    return float(np.log(mean) - model.sd**2 / 2) if model.scale == "log" else mean
+    if model.scale == "linear":
+        return mean
+    if model.scale == "presence":
+        return float(ndtri(mean) * math.hypot(1.0, model.error_sd))
+    return float(np.log(mean) - model.sd**2 / 2)
 
 
 def course_columns(courses: Mapping[str, ImagingCourse]) -> dict[str, np.ndarray]:

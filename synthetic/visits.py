@@ -9,7 +9,7 @@ import numpy as np
 from synthetic.draws import SubjectStreams
 from synthetic.observation import ScheduleModel
 
-__all__ = ["DAYS_PER_YEAR", "Calendar", "draw_calendar"]
+__all__ = ["DAYS_PER_YEAR", "Calendar", "draw_calendar", "visit_labels"]
 
 DAYS_PER_YEAR = 365.25
 
@@ -68,7 +68,23 @@ class Calendar:
     @property
     def labels(self) -> tuple[str, ...]:
         """How the visits are called, in order of time."""
-        return tuple("Baseline" if week == 0 else f"W{week}" for week in self.weeks)
+        return visit_labels(self.weeks)
+
+
+def visit_labels(weeks: tuple[int, ...]) -> tuple[str, ...]:
+    """Name planned visits.
+
+    Parameters
+    ----------
+    weeks : tuple of int
+        From baseline.
+
+    Returns
+    -------
+    tuple of str
+        ``"Baseline"``, ``"W12"``, and so on.
+    """
+    return tuple("Baseline" if week == 0 else f"W{week}" for week in weeks)
 
 
 def draw_calendar(model: ScheduleModel, streams: SubjectStreams) -> Calendar:

@@ -1,8 +1,8 @@
 """Recovery of a known truth, on cohorts of the generator, which shares no code with estimators.
 
 The oracle of an association is the Cox model on the *true* slopes, which only an evaluation may
-see: 12-week confirmed progression counts rater noise too, so its log hazard ratio is not quite the
-one that the generator was given for lasting steps.
+see: 12-week confirmed progression takes two lasting steps of half a point, and counts rater noise
+too, so its log hazard ratio is not the one that the generator was given for a step.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ def test_two_stage_on_all_visits_finds_the_association_of_true_slopes(cohort, en
     result = associate(cohort, "thalamus_ml", endpoint, methods=("two_stage",))
     row = result.table().iloc[0]
     truth, error = oracle
-    assert truth > 10 * error
+    assert truth > MCSE * error
     assert abs(row["estimate"] - truth) < MCSE * np.hypot(row["std_error"], error)
     # The two are fitted to the same events, so most of their error is shared: hold them closer.
-    assert abs(row["estimate"] - truth) < 0.15 * truth
+    # Not closer than this: levels raise the hazard too, and predicted slopes borrow from levels.
+    assert abs(row["estimate"] - truth) < 0.30 * truth
 
 
 def test_its_sd_is_that_of_the_true_slopes(cohort, endpoint):
@@ -82,12 +83,15 @@ def test_mean_slopes_by_phenotype_are_recovered(cohort):
         assert abs(row["estimate"] - slope) < MCSE * row["std_error"]
 
 
-def test_confirmed_progression_follows_true_steps(cohort, endpoint):
-    events = endpoint.table().merge(
-        cohort.truth.subjects[["subject_id", "first_step_year"]], on="subject_id"
-    )
-    never = events["first_step_year"].isna()
-    seen_late = events["event"] & (events["first_step_year"] * 365.25 - 100 < events["duration"])
-    assert never.sum() > 1000
-    assert events.loc[never, "event"].mean() < 0.10  # rater noise only
-    assert seen_late.sum() / (events["event"] & ~never).sum() > 0.75
+def test_confirmed_progression_follows_true_rises(cohort, endpoint):
+    table = endpoint.table()[["subject_id", "duration", "event"]]
+    latent = cohort.truth.visits[["subject_id", "day", "true_edss"]].merge(table, on="subject_id")
+    first = latent.groupby("subject_id")["true_edss"].transform("first")
+    latent["rise"] = latent["true_edss"] - first
+    ever = latent.groupby("subject_id")["rise"].max() > 0
+    by_then = latent[latent["day"] <= latent["duration"]].groupby("subject_id")["rise"].max() > 0
+    table = table.set_index("subject_id").assign(ever=ever, by_then=by_then)
+    still = table[~table["ever"]]
+    assert len(still) > 500
+    assert still["event"].mean() < 0.10  # rater noise and what relapses leave behind
+    assert table.loc[table["event"], "by_then"].astype(bool).mean() > 0.75

@@ -10,24 +10,38 @@ import pytest
 from pmsstats import evidence
 from pmsstats.errors import DesignError
 from synthetic import (
+    FACTORS,
     PRESETS,
     Arm,
     CohortConfig,
     PerPhenotype,
+    SiteModel,
     assumed,
     defaults,
     preset,
 )
+from synthetic.config import HAND_MEASURES, LESION_MEASURES
 
-THALAMUS = defaults.IMAGING[0]
+THALAMUS = next(m for m in defaults.IMAGING if m.measure == "thalamus_ml")
 SDMT = defaults.INSTRUMENTS[2]
 PPMS_ONLY = dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(PPMS=1.0))
 
 BROKEN_PARTS = [
     (THALAMUS, {"sd": -1.0}, "`sd` of imaging measure 'thalamus_ml' must be at least 0, got -1.0"),
     (THALAMUS, {"error_sd": -0.1}, "`error_sd`"),
-    (THALAMUS, {"rate_loading": 1.5}, "from -1 to 1, got 1.5"),
-    (THALAMUS, {"damage_loading": 0.9, "age_loading": 0.9}, "sum to at most 1"),
+    (THALAMUS, {"rate_loadings": (("iron_rate", 1.5),)}, "iron_rate.*from -1 to 1, got 1.5"),
+    (THALAMUS, {"rate_loadings": (("iron_rat", 0.5),)}, "Did you mean 'iron_rate'"),
+    (THALAMUS, {"rate_loadings": (("iron_level", 0.5),)}, "which is none of"),
+    (THALAMUS, {"level_loadings": (("heads_size", 0.5),)}, "Did you mean 'head_size'"),
+    (THALAMUS, {"level_loadings": (("age", 0.5), ("age", 0.1))}, "name 'age' twice"),
+    (THALAMUS, {"drivers": (("cord", 0.5), ("iron", 0.6))}, "must sum to 1, got 1.1"),
+    (THALAMUS, {"drivers": (("meninges", 1.0),)}, "Did you mean 'meningeal'"),
+    (THALAMUS, {"method": "registred"}, "`method`"),
+    (THALAMUS, {"rate_unit": "native", "scale": "log"}, "linear scale only"),
+    (THALAMUS, {"scale": "presence", "sd": 0.0}, "`mean`.*from 0 to 1"),
+    (THALAMUS, {"scanner_sd": -1.0}, "`scanner_sd`"),
+    (SiteModel(), {"n_sites": 0}, "whole number from 1, got 0"),
+    (SiteModel(), {"upgrade_share": 1.5}, "`upgrade_share`.*got 1.5"),
     (THALAMUS, {"scale": "linaer"}, "Did you mean 'linear'"),
     (THALAMUS, {"mean": PerPhenotype(HC=0.0)}, "`mean` of imaging measure"),
     (SDMT, {"noise_sd": -1.0}, "`noise_sd` of instrument 'sdmt'"),
@@ -60,9 +74,30 @@ BROKEN_PARTS = [
     (defaults.POPULATION, {"female": PerPhenotype(PPMS=1.5)}, "`female`.*got 1.5"),
     (defaults.POPULATION, {"age_sd": PerPhenotype(PPMS=-8.0)}, "`age_sd`"),
     (defaults.POPULATION, {"age_range": (70.0, 18.0)}, "youngest, oldest"),
-    (defaults.POPULATION, {"correlations": (("damage", "rte", 0.3),)}, "Did you mean 'rate'"),
-    (defaults.POPULATION, {"correlations": (("damage", "rate", 1.3),)}, "between -1 and 1"),
-    (defaults.POPULATION, {"correlations": (("rate", "rate", 0.3),)}, "two different factors"),
+    (
+        defaults.POPULATION,
+        {"correlations": (("iron_level", "iron_rte", 0.3),)},
+        "Did you mean 'iron_rate'",
+    ),
+    (
+        defaults.POPULATION,
+        {"correlations": (("iron_level", "iron_rate", 1.3),)},
+        "between -1 and 1",
+    ),
+    (
+        defaults.POPULATION,
+        {"correlations": (("iron_rate", "iron_rate", 0.3),)},
+        "two different factors",
+    ),
+    (
+        defaults.POPULATION,
+        {"correlations": (("iron_rate", "cord_rate", 0.3), ("cord_rate", "iron_rate", 0.2))},
+        "twice",
+    ),
+    (defaults.POPULATION, {"age_included": (50.0, 40.0)}, "`age_included`.*low, high"),
+    (defaults.POPULATION, {"age_included": (80.0, 90.0)}, "must overlap its `age_range`"),
+    (defaults.POPULATION, {"duration_included": (-1.0, 5.0)}, "`duration_included`"),
+    (defaults.POPULATION, {"relapse_free_years": -1.0}, "`relapse_free_years`"),
 ]
 
 
@@ -93,14 +128,39 @@ BROKEN_COHORTS = [
     (
         {
             "population": PPMS_ONLY,
+            "arms": (Arm(name="placebo", share=0.3), Arm(name="active", share=0.5)),
+        },
+        r"must sum to 1, got 0.8 \(placebo 0.3, active 0.5\)",
+    ),
+    ({"literature": (("thalamus_rat", "common"),)}, "Did you mean 'thalamus_rate'"),
+    ({"literature": (("thalamus_rate", "comon"),)}, "Did you mean 'common'"),
+    ({"literature": (("thalamus_rate", "common"),) * 2}, "twice"),
+    (
+        {
+            "imaging": (
+                dataclasses.replace(
+                    THALAMUS,
+                    level_loadings=(("neurodegeneration_level", 0.9), ("meningeal_level", 0.5)),
+                ),
+            )
+        },
+        # 0.81 + 0.25 + 2 x 0.9 x 0.5 x 0.4
+        "'thalamus_ml'.*variance 1.420",
+    ),
+    (
+        {
+            "population": PPMS_ONLY,
             "arms": (Arm(name="drug", share=0.5), Arm(name="drug", share=0.5)),
         },
         "different names",
     ),
     ({"arms": (Arm(name="placebo", share=1.0),)}, "Healthy controls are not randomised"),
     (
-        {"population": dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(CIS=1.0))},
-        "has no value for CIS",
+        {
+            "population": dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(CIS=1.0)),
+            "imaging": (dataclasses.replace(THALAMUS, mean=PerPhenotype(HC=16.0)),),
+        },
+        "`imaging.thalamus_ml.mean` has no value for CIS",
     ),
     (
         {"lesions": dataclasses.replace(defaults.LESIONS, rate=PerPhenotype(PPMS=0.5))},
@@ -137,6 +197,10 @@ def test_impossible_cohorts_are_refused(change, message):
         ({"worsening_hazard_ratio": -0.5}, "`worsening_hazard_ratio`"),
         ({"atrophy_slowing": 5.0}, "`atrophy_slowing`"),
         ({"lesion_rate_ratio": -0.1}, "`lesion_rate_ratio`"),
+        ({"onset_years": -0.1}, "`onset_years`"),
+        ({"pseudo_atrophy_years": 0.0}, "`pseudo_atrophy_years`"),
+        ({"slowing": (("inflamation", 0.5),)}, "Did you mean 'inflammation'"),
+        ({"slowing": (("iron", 5.0),)}, "slowing.iron"),
     ],
 )
 def test_impossible_arms_are_refused(change, message):
@@ -145,11 +209,11 @@ def test_impossible_arms_are_refused(change, message):
 
 
 CONTRADICTORY = {
-    ("damage", "rate"): 0.9,
-    ("damage", "disability"): 0.8,
-    ("rate", "disability"): -0.3,
+    ("cord_level", "cord_rate"): 0.9,
+    ("cord_level", "iron_level"): 0.8,
+    ("cord_rate", "iron_level"): -0.3,
 }
-"""Rate and disability both follow damage closely, so they cannot oppose each other."""
+"""Rate of the cord and iron both follow the cord's level closely: they cannot oppose each other."""
 
 
 def _with_correlations(pairs):
@@ -158,19 +222,24 @@ def _with_correlations(pairs):
 
 
 def test_contradictory_correlations_name_a_pair_to_change():
-    with pytest.raises(DesignError, match=r"'damage' and 'rate' cannot correlate by 0\.9"):
+    with pytest.raises(DesignError, match=r"'cord_level' and 'cord_rate' cannot correlate by 0\.9"):
         _with_correlations(CONTRADICTORY)
 
 
 def test_following_that_advice_helps():
-    matrix = _with_correlations(CONTRADICTORY | {("damage", "rate"): 0.0}).correlation_matrix()
+    matrix = _with_correlations(
+        CONTRADICTORY | {("cord_level", "cord_rate"): 0.0}
+    ).correlation_matrix()
     assert np.linalg.eigvalsh(matrix)[0] > 0
 
 
 def test_correlation_matrix_is_symmetric():
     matrix = defaults.POPULATION.correlation_matrix()
-    expected = [[1.0, 0.3, 0.4], [0.3, 1.0, 0.2], [0.4, 0.2, 1.0]]
-    np.testing.assert_allclose(matrix, expected, rtol=0, atol=0)
+    np.testing.assert_array_equal(matrix, matrix.T)
+    assert (np.diag(matrix) == 1).all()
+    for first, second, value in defaults.CORRELATIONS:
+        assert matrix[FACTORS.index(first), FACTORS.index(second)] == value
+    assert np.count_nonzero(np.triu(matrix, 1)) == len(defaults.CORRELATIONS)
 
 
 def test_unknown_preset_suggests_the_nearest():
@@ -193,13 +262,6 @@ def test_presets_rest_on_records_read_at_their_source(name):
     assert all(evidence.record(i).is_anchor for i in ids)
 
 
-def test_every_record_of_the_catalogue_is_used():
-    """But for two that only serve for comparison, in the tests of imaging and missingness."""
-    used = {i for name in PRESETS for i in preset(name).record_ids()}
-    compared_with = {"azevedo2018_thalamus_slope_sd", "olympus_noncompletion_ppms"}
-    assert used | compared_with == set(evidence.catalog())
-
-
 def test_a_number_without_a_source_is_the_users():
     config = CohortConfig(disability=dataclasses.replace(defaults.DISABILITY, rater_sd=0.5))
     sources = config.sources().set_index("parameter")["source"]
@@ -208,14 +270,20 @@ def test_a_number_without_a_source_is_the_users():
 
 
 def test_configs_are_frozen_hashable_and_equal_by_content():
-    assert CohortConfig() == preset("progressive")
-    assert hash(CohortConfig()) == hash(preset("progressive"))
+    again = CohortConfig(measures=preset("progressive").measures)
+    assert again == preset("progressive")
+    assert hash(again) == hash(preset("progressive"))
+    assert again != CohortConfig()
     with pytest.raises(dataclasses.FrozenInstanceError):
         CohortConfig().n_subjects = 5
 
 
 def test_the_disagreement_on_thalamic_rates_is_a_named_preset():
-    thalamus = {name: preset(name).imaging[0].rate_pct for name in PRESETS[:2]}
+    models = {name: preset(name).imaging_models for name in PRESETS[:2]}
+    thalamus = {
+        name: next(m for m in found if m.measure == "thalamus_ml").rate_pct
+        for name, found in models.items()
+    }
     common = thalamus["progressive_common_atrophy"]
     assert common["RRMS"] == common["SPMS"] == common["PPMS"] == -0.71
     assert thalamus["progressive"]["SPMS"] < thalamus["progressive"]["RRMS"]
@@ -229,10 +297,11 @@ def test_emitted_measures_keep_their_order():
 
 def test_lesions_and_hands_are_offered_where_they_are_described():
     full = CohortConfig(lesions=defaults.LESIONS, hands=defaults.HANDS)
-    extra = ("nhpt_dominant_s", "nhpt_nondominant_s", "new_t2_count", "gd_lesion_count")
-    assert set(full.offered) - set(CohortConfig().offered) == set(extra)
-    assert preset("ppms_trial").emitted == full.offered
-    assert preset("progressive").emitted == CohortConfig().offered
+    assert set(full.offered) - set(CohortConfig().offered) == {*HAND_MEASURES, *LESION_MEASURES}
+    trial = set(preset("ppms_trial").emitted) - set(preset("progressive").emitted)
+    assert trial == {*HAND_MEASURES, "new_t2_count", "gd_lesion_count"}
+    assert len(preset("progressive").emitted) == 11
+    assert preset("review").emitted == preset("review").offered
 
 
 def test_assumed_keeps_its_reason():

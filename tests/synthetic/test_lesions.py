@@ -15,6 +15,12 @@ from synthetic.lesions import Lesions, count_lesions
 N = 30_000
 MONTE_CARLO_ERRORS = 4
 DAYS_PER_YEAR = 365.25
+DURATION_ROUNDING = 1e-3
+"""Durations are written to a tenth of a year; decline per year found from them."""
+CUT_DURATIONS = 0.03
+"""Share by which the mean rate rises because long durations are cut off in the young."""
+VOLUME_ROUNDING = 1e-9
+"""Of the sum of four-digit volumes of whole multiples of 0.12 ml."""
 PPMS_ONLY = dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(PPMS=1.0))
 MODEL = LesionModel(
     rate=PerPhenotype(PPMS=1.5), dispersion=2.0, relapse_loading=0.6, enhancing_days=42
@@ -78,6 +84,44 @@ def test_lesions_enhance_at_baseline_as_without_treatment(trial, arm):
     assert abs(first.mean() - expected) < MONTE_CARLO_ERRORS * error
 
 
+def test_patients_enter_active():
+    """Share with any at baseline: 1 - (1 + d m)^(-1/d), with m = 3 x 1.5 x 42 days."""
+    model = dataclasses.replace(MODEL, baseline_ratio=3.0)
+    scans = _scans(generate_tables(_config(lesions=model), seed=12))
+    first = scans.query("day == 0")["gd_lesion_count"] > 0
+    expected = 1 - (1 + 2.0 * 3.0 * 1.5 * 42 / DAYS_PER_YEAR) ** -0.5
+    error = np.sqrt(expected * (1 - expected) / len(first))
+    assert abs(first.mean() - expected) < MONTE_CARLO_ERRORS * error
+
+
+def test_the_rate_falls_with_disease_duration():
+    """A Poisson regression on duration, without dispersion, finds the decline; the mean stays.
+
+    Durations are cut where onset would come before adolescence, hence the margin on the mean.
+    """
+    model = dataclasses.replace(MODEL, dispersion=0.0, duration_decline=0.1)
+    tables = generate_tables(_config(lesions=model), seed=13)
+    rate = tables.truth.subjects["lesion_rate"].to_numpy()
+    duration = tables.subjects["disease_duration_years"].to_numpy()
+    slope = np.polyfit(duration, np.log(rate), 1)[0]
+    assert abs(slope + 0.1) < DURATION_ROUNDING
+    assert abs(rate.mean() / 1.5 - 1) < CUT_DURATIONS
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.6])
+def test_volume_follows_the_number(spread):
+    """Mean volume of a lesion, over the lesions of all scans."""
+    model = dataclasses.replace(MODEL, lesion_ml=0.12, lesion_ml_sd=spread)
+    measures = ("edss", "gd_lesion_count", "gd_lesion_ml")
+    config = dataclasses.replace(_config(lesions=model), measures=measures)
+    scans = generate_tables(config, seed=14).visits.dropna(subset=["gd_lesion_ml"])
+    count, volume = scans["gd_lesion_count"].to_numpy(), scans["gd_lesion_ml"].to_numpy()
+    assert ((volume > 0) == (count > 0)).all()
+    rest = volume - 0.12 * count
+    error = np.sqrt((rest**2).sum()) + len(rest) * VOLUME_ROUNDING / MONTE_CARLO_ERRORS
+    assert abs(rest.sum()) < MONTE_CARLO_ERRORS * error
+
+
 def test_enhancing_lesions_are_some_of_the_new_ones(trial):
     later = _scans(trial).query("day > 0")
     assert (later["gd_lesion_count"] <= later["new_t2_count"]).all()
@@ -123,6 +167,7 @@ LESIONS = Lesions(
     columns=np.array([0, 2, 4, 5]),
     enhancing=np.array([[1.0, 0.0, 2.0, 1.0]]),
     faded=np.array([[0.0, 3.0, 1.0, 0.0]]),
+    enhancing_ml=np.array([[0.3, 0.0, 0.5, 0.2]]),
 )
 SEEN = [
     ("all scans", "y.y.yy", [None, 3, 3, 1], [1, 0, 2, 1]),
@@ -137,11 +182,21 @@ SEEN = [
 def test_hand_worked_scans(why, seen, new, enhancing):
     scanned = np.array([[letter == "y" for letter in seen]])
     found = count_lesions(LESIONS, scanned)
-    assert list(found) == ["new_t2_count", "gd_lesion_count"]
-    for measure, expected in zip(found, (new, enhancing), strict=True):
-        wanted = np.full(6, np.nan)
-        wanted[LESIONS.columns] = np.array(expected, dtype=float)
-        np.testing.assert_array_equal(found[measure][0], wanted)
+    counts = np.array(enhancing, dtype=float)
+    volumes = np.where(np.isnan(counts), np.nan, LESIONS.enhancing_ml[0])
+    presence = np.where(np.isnan(counts), np.nan, counts > 0)
+    wanted = {
+        "new_t2_count": new,
+        "active_lesion_count": new,
+        "gd_lesion_count": enhancing,
+        "gd_lesion_presence": presence,
+        "gd_lesion_ml": volumes,
+    }
+    assert set(found) == set(wanted)
+    for measure, expected in wanted.items():
+        scans = np.full(6, np.nan)
+        scans[LESIONS.columns] = np.array(expected, dtype=float)
+        np.testing.assert_array_equal(found[measure][0], scans)
 
 
 def test_counts_stand_at_scans_alone():

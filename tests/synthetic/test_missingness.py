@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from pmsstats import evidence
 from synthetic import CohortConfig, MissingnessModel, defaults, generate_tables
-from synthetic.missingness import _worsened
+from synthetic.missingness import _worsened, _worsens, _years_to_death
 
 N = 20_000
 MONTE_CARLO_ERRORS = 4
@@ -95,6 +95,44 @@ def test_worsening_is_judged_by_the_last_rating_seen(why, edss, came, expected):
     assert found[0].tolist() == [bool(flag) for flag in expected]
 
 
+def test_dropout_not_at_random_follows_what_nobody_has_seen():
+    """Count dropouts over person-time, by whether the true score rises before the next visit."""
+    missing = MissingnessModel(dropout="mnar", dropout_rate=0.1, dropout_log_hazard=1.2)
+    tables = _tables(missing)
+    latent = tables.truth.visits[["subject_id", "day", "true_edss"]]
+    after = latent.groupby("subject_id").shift(-1)
+    spans = latent.assign(
+        next_day=after["day"], worsens=after["true_edss"] > latent["true_edss"]
+    ).dropna()
+    spans = spans.merge(tables.exits, on="subject_id", suffixes=("", "_exit"))
+    spans = spans[spans["day"] <= spans["day_exit"]]
+    left = (spans["day_exit"] < spans["next_day"]) & (spans["reason"] == "dropout")
+    time = np.minimum(spans["day_exit"], spans["next_day"]) - spans["day"] + 0.5 * left
+    events = left.groupby(spans["worsens"]).sum()
+    rates = 365.25 * events / time.groupby(spans["worsens"]).sum()
+    assert abs(np.log(rates[False] / 0.1)) < MONTE_CARLO_ERRORS / np.sqrt(events[False])
+    error = np.sqrt((1 / events).sum())
+    assert abs(np.log(rates[True] / rates[False]) - 1.2) < MONTE_CARLO_ERRORS * error
+
+
+def test_a_rise_counts_before_the_visit_that_would_show_it():
+    found = _worsens(np.array([[4.0, 4.0, 4.5, 4.5, 5.0]]))
+    assert found[0].tolist() == [False, True, False, True, False]
+
+
+def test_death_by_age_has_the_survival_of_gompertz():
+    """Share alive after t years from age a on: exp(-h exp(g (a - 45)) (exp(g t) - 1) / g)."""
+    model = MissingnessModel(death_rate=0.02, death_log_hazard_per_year=0.085)
+    rng = np.random.default_rng(3)
+    for age in (35.0, 45.0, 65.0):
+        years = _years_to_death(model, np.full(N, age), rng.standard_exponential(N))
+        for t in (2.0, 10.0):
+            hazard = 0.02 * np.exp(0.085 * (age - 45)) * np.expm1(0.085 * t) / 0.085
+            expected = np.exp(-hazard)
+            error = np.sqrt(expected * (1 - expected) / N)
+            assert abs((years > t).mean() - expected) < MONTE_CARLO_ERRORS * error
+
+
 def test_deaths_are_exponential_and_end_follow_up():
     tables = _tables(MissingnessModel(death_rate=0.1))
     expected = 1 - np.exp(-0.1 * 900 / 365.25)
@@ -120,6 +158,7 @@ def test_nobody_is_seen_after_exit_and_everybody_exits_once():
         MissingnessModel(missed_visit=0.3, missed_scan=0.3),
         MissingnessModel(dropout="mcar", dropout_rate=0.5),
         dataclasses.replace(defaults.MISSINGNESS, dropout_log_hazard=3.0, death_rate=0.1),
+        dataclasses.replace(defaults.MISSINGNESS, dropout="mnar", dropout_log_hazard=2.0),
     ],
 )
 def test_another_missingness_changes_no_measurement(other):
