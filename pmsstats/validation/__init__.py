@@ -1,0 +1,25 @@
+"""Checks of a cohort generator: published findings at large n, and at the cited studies' own n."""
+
+from __future__ import annotations
+
+from pmsstats.validation.check import Check
+from pmsstats.validation.claim import Claim
+from pmsstats.validation.design import StudyDesign
+from pmsstats.validation.evidence_checks import check_evidence
+from pmsstats.validation.evidence_result import EvidenceChecksResult
+from pmsstats.validation.protocol import CohortGenerator, CohortTables, StudyConfig
+from pmsstats.validation.replication import replicate_studies
+from pmsstats.validation.replication_result import ReplicationResult
+
+__all__ = [
+    "Check",
+    "Claim",
+    "CohortGenerator",
+    "CohortTables",
+    "EvidenceChecksResult",
+    "ReplicationResult",
+    "StudyConfig",
+    "StudyDesign",
+    "check_evidence",
+    "replicate_studies",
+]
