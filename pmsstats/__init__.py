@@ -56,11 +56,19 @@ from pmsstats.provenance import package_version as _package_version
 from pmsstats.report import render_report
 from pmsstats.results import Exclusion, FitLog, Result
 from pmsstats.study import StudyResult, StudySpec, read_study, run_study
+from pmsstats.validation import (
+    EvidenceChecksResult,
+    ReplicationResult,
+    check_evidence,
+    replicate_studies,
+)
+from pmsstats.validation.calibration import CalibrationResult, calibrate
 
 __version__ = _package_version()
 
 __all__ = [
     "AssociationResult",
+    "CalibrationResult",
     "Cohort",
     "CompositeRule",
     "CoxResult",
@@ -68,6 +76,7 @@ __all__ = [
     "CrossCheckResult",
     "DataDictionary",
     "EndpointResult",
+    "EvidenceChecksResult",
     "Exclusion",
     "FitLog",
     "KMResult",
@@ -83,6 +92,7 @@ __all__ = [
     "Measure",
     "MultiverseResult",
     "ProgressionRule",
+    "ReplicationResult",
     "Result",
     "RuleGrid",
     "SlopesResult",
@@ -91,6 +101,8 @@ __all__ = [
     "StudySpec",
     "__version__",
     "associate",
+    "calibrate",
+    "check_evidence",
     "cross_check",
     "default_dictionary",
     "derive_endpoint",
@@ -116,6 +128,7 @@ __all__ = [
     "read_cohort",
     "read_study",
     "render_report",
+    "replicate_studies",
     "rule_grid",
     "run_study",
 ]

@@ -18,7 +18,7 @@ from pmsstats.report.references import Citations
 from pmsstats.report.sections import build_sections, key_facts, plain_summary
 from pmsstats.report.study_view import StudyView
 
-__all__ = ["render_html", "render_report"]
+__all__ = ["render_html", "render_report", "template_engine"]
 
 
 def render_report(study: StudyView, folder: str | Path) -> list[Path]:
@@ -57,7 +57,7 @@ def render_html(study: StudyView) -> str:
         HTML that loads nothing, runs nothing, and escapes every label.
     """
     numbers: defaultdict[str, Any] = defaultdict(lambda: itertools.count(1))
-    template = _environment().get_template("report.html.j2")
+    template = template_engine().get_template("report.html.j2")
     return template.render(
         title=study.spec.title,
         acknowledgement=study.spec.acknowledgement,
@@ -73,8 +73,14 @@ def render_html(study: StudyView) -> str:
     )
 
 
-def _environment() -> Environment:
-    """Return the template engine: everything is escaped, nothing may be undefined."""
+def template_engine() -> Environment:
+    """Return the template engine: everything is escaped, nothing may be undefined.
+
+    Returns
+    -------
+    jinja2.Environment
+        With the templates of this package.
+    """
     environment = Environment(
         loader=PackageLoader("pmsstats.report"),
         autoescape=True,
