@@ -78,9 +78,9 @@ def test_table_has_one_row_per_record():
 
 
 def test_looking_up_does_not_warn_but_using_an_unchecked_value_does():
-    record = evidence.record("azevedo2018_thalamus_rate_ms")
+    record = evidence.record("lukas2015_cord_rate_spms")
     assert not record.entered_twice
-    with pytest.warns(EvidenceUncheckedWarning, match="azevedo2018_thalamus_rate_ms") as caught:
+    with pytest.warns(EvidenceUncheckedWarning, match="lukas2015_cord_rate_spms") as caught:
         assert evidence.value(record.id) == record.value
     assert caught[0].filename == __file__
 
@@ -94,7 +94,7 @@ def test_one_warning_for_many_records():
 
 
 def test_the_same_warning_is_given_once_in_a_process():
-    ids = ["azevedo2018_thalamus_rate_ms", "azevedo2018_thalamus_rate_hc"]
+    ids = ["lukas2015_cord_rate_spms", "furby2010_cord_rate_spms"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert evidence.warn_unchecked(ids, used_by="a test") == tuple(ids)
