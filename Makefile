@@ -1,7 +1,7 @@
 # Two commands for a new machine: `make demo` and `make test`. The work is done in .ci/setup.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench reference notebooks lock setup clean
+.PHONY: help demo test lint format bench reference notebooks figures lock setup clean
 
 PY := .venv/bin/python
 OUT ?= demo
@@ -16,8 +16,8 @@ export JUPYTER_DATA_DIR := $(CURDIR)/.venv/var/jupyter
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/.venv/var/jupyter
 export LC_ALL := C.UTF-8
 # One thread for each of the JOBS: more would only fight over the cores.
-test bench: export OMP_NUM_THREADS := 1
-test bench: export OPENBLAS_NUM_THREADS := 1
+test bench figures: export OMP_NUM_THREADS := 1
+test bench figures: export OPENBLAS_NUM_THREADS := 1
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -56,6 +56,10 @@ reference: ## run pymsprog in its own environment on the stored cohorts of tests
 notebooks: ## build notebooks/*.ipynb, without outputs, from notebooks/*.py
 	@.ci/setup test
 	@$(PY) .ci/build_notebooks.py
+
+figures: ## draw the replication figure of the README anew (a few minutes)
+	@.ci/setup test
+	@$(PY) .ci/draw_replication.py
 
 lock: ## pin all dependencies anew, with hashes (UPGRADE=1: at their newest versions)
 	@.ci/lock

@@ -10,9 +10,9 @@ import sys
 import warnings
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 
-matplotlib.use("Agg")
+mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from pmsstats.errors import EvidenceUncheckedWarning

@@ -36,7 +36,7 @@ from synthetic.truth import (
     true_parameters,
     write_truth,
 )
-from synthetic.values import PerPhenotype, Sourced, assumed, derived, published
+from synthetic.values import PerPhenotype, Sourced, assumed, derived, published, worked_out
 from synthetic.writing import write_cohort
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "slope_correlation",
     "treatment",
     "true_parameters",
+    "worked_out",
     "write_cohort",
     "write_truth",
 ]

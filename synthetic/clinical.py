@@ -268,6 +268,9 @@ class InstrumentModel:
                     noise_sd=self.noise_sd, practice=self.practice)  # fmt: skip
         _check_loadings(owner, "level_loadings", self.level_loadings, STATE_DRIVERS)
         _check_loadings(owner, "rate_loadings", self.rate_loadings, RATES)
+        largest = np.finfo(float).max
+        check_range(owner, -largest, largest, intercept=self.intercept, slope=self.slope,
+                    late_slope=self.late_slope, drift=self.drift)  # fmt: skip
         if not self.low < self.high:
             raise DesignError(
                 f"`low` of {owner} must be below `high`, got {self.low!r} and {self.high!r}."

@@ -163,7 +163,7 @@ class CohortConfig:
             if name not in offered:
                 raise DesignError(
                     f"`measures` names {name!r}, which no model makes."
-                    f"{nearest(name, offered)} They make: {', '.join(offered)}."
+                    f"{nearest(name, offered)} `offered` lists the {len(offered)} they make."
                 )
         if self.hands and "nhpt_s" not in offered:
             raise DesignError(

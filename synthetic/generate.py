@@ -40,6 +40,7 @@ from synthetic.visits import Calendar, draw_calendar, visit_labels
 __all__ = [
     "CHUNK",
     "Draft",
+    "Latent",
     "SyntheticCohort",
     "SyntheticTables",
     "generate_cohort",
@@ -167,11 +168,16 @@ def generate_tables(
     Raises
     ------
     DesignError
-        If there is no such preset, or the description is impossible.
+        If there is no such preset, the description is impossible, or `n_jobs` is 0 or no whole
+        number.
     TypeError
         If no seed is given.
     """
     config = resolve(config, n_subjects)
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        raise DesignError(
+            f"`n_jobs` must be a number of processes from 1, or -1 for all cores, got {n_jobs!r}."
+        )
     root = as_seed_sequence(seed)  # type: ignore[arg-type]
     work = [delayed(draw_part)(config, root, *block) for block in _blocks(0, config.n_subjects)]
     parts = Parallel(n_jobs=n_jobs)(work)
@@ -299,8 +305,32 @@ def resolve(config: CohortConfig | str, n_subjects: int | None) -> CohortConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
-    """Everything that was drawn, as arrays over subjects and planned visits."""
+class Latent:
+    """What happens, seen or not, as arrays over subjects and planned visits.
+
+    Parameters
+    ----------
+    population : Population
+        Who the subjects are.
+    calendar : Calendar
+        When their visits are.
+    conversion : Conversion or None
+        Who converts when.
+    progression : Progression
+        Baseline and lasting steps.
+    relapses : Relapses
+        Relapses.
+    lesions : Lesions or None
+        New lesions.
+    hands : Hands or None
+        How the hands differ.
+    scanners : Scanners or None
+        Sites and upgrades.
+    courses : mapping of str to ImagingCourse
+        True course of every imaging measure that is emitted.
+    course_edss, relapse_edss : ndarray, shape (n_subjects, n_visits)
+        Lasting EDSS, and what relapses add to it.
+    """
 
     population: Population
     calendar: Calendar
@@ -311,9 +341,37 @@ class Draft:
     hands: Hands | None
     scanners: Scanners | None
     courses: Mapping[str, ImagingCourse]
-    attendance: Attendance
     course_edss: np.ndarray
     relapse_edss: np.ndarray
+
+    @property
+    def impairment(self) -> np.ndarray:
+        """Lasting EDSS and what relapses add to it."""
+        return np.clip(self.course_edss + self.relapse_edss, 0.0, HIGHEST_EDSS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """Everything that was drawn: what happens, and what is written down.
+
+    Parameters
+    ----------
+    latent : Latent
+        What happens.
+    attendance : Attendance
+        Which visits and scans take place.
+    emitted : tuple of str
+        Measures of the cohort, in column order.
+    clinical : mapping of str to ndarray, shape (n_subjects, n_visits)
+        Ratings, tests and counts of lesions by measure.
+    scans : mapping of str to ndarray, shape (n_scans, n_subjects)
+        Imaging by measure.
+    scan_columns : ndarray of int
+        Planned visits with a scan.
+    """
+
+    latent: Latent
+    attendance: Attendance
     emitted: tuple[str, ...]
     clinical: Mapping[str, np.ndarray]
     scans: Mapping[str, np.ndarray]
@@ -322,47 +380,63 @@ class Draft:
 
 def _draw(config: CohortConfig, streams: SubjectStreams) -> Draft:
     """Draw the latent processes, observe them, and take away what is not seen."""
+    latent = _draw_latent(config, streams)
+    ratings = _examine(config, latent, streams)
+    attendance = draw_attendance(
+        config.missingness, latent.calendar, ratings["edss"], streams,
+        course=latent.course_edss, age=latent.population.age,
+    )  # fmt: skip
+    return Draft(
+        latent=latent,
+        attendance=attendance,
+        emitted=config.emitted,
+        clinical=ratings | count_lesions(latent.lesions, attendance.scanned),
+        scans=_scan(config, latent, streams),
+        scan_columns=latent.calendar.columns(config.schedule.imaging_weeks),
+    )
+
+
+def _draw_latent(config: CohortConfig, streams: SubjectStreams) -> Latent:
+    """Draw who the subjects are, when they are due, and what happens to them."""
     population = draw_population(config, streams)
     calendar = draw_calendar(config.schedule, streams)
     conversion = draw_conversion(config, population, streams)
     progression = draw_progression(config, population, streams, conversion)
     relapses = draw_relapses(config, population, streams)
-    course = true_edss(config.disability, progression, calendar.year)
-    extra = relapse_impairment(config.relapses, relapses, calendar.year)
-    impairment = np.clip(course + extra, 0.0, HIGHEST_EDSS)
-    edss = rate_edss(config.disability, population, impairment, calendar.weeks, streams)
-    lesions = draw_lesions(config, population, calendar, streams)
-    hands = draw_hands(config, population, streams)
-    tests = measure_instruments(config, population, impairment, calendar, streams)
-    tests |= measure_hands(config, hands, tests.get("nhpt_s"), calendar, streams)
-    tests |= grade_systems(config.functional_systems, edss, calendar.weeks, streams)
-    attendance = draw_attendance(
-        config.missingness, calendar, edss, streams, course=course, age=population.age
-    )
-    courses = draw_courses(config, population, streams, conversion)
-    scanners = draw_scanners(config, population, calendar, streams)
-    scans = measure_imaging(
-        courses, calendar, config.schedule.imaging_weeks, streams,
-        early=early_loss(config, population, calendar.year), scanners=scanners,
-    )  # fmt: skip
-    return Draft(
+    return Latent(
         population=population,
         calendar=calendar,
         conversion=conversion,
         progression=progression,
         relapses=relapses,
-        lesions=lesions,
-        hands=hands,
-        scanners=scanners,
-        courses=courses,
-        attendance=attendance,
-        course_edss=course,
-        relapse_edss=extra,
-        emitted=config.emitted,
-        clinical={"edss": edss, **tests, **count_lesions(lesions, attendance.scanned)},
-        scans=scans,
-        scan_columns=calendar.columns(config.schedule.imaging_weeks),
+        lesions=draw_lesions(config, population, calendar, streams),
+        hands=draw_hands(config, population, streams),
+        scanners=draw_scanners(config, population, calendar, streams),
+        courses=draw_courses(config, population, streams, conversion),
+        course_edss=true_edss(config.disability, progression, calendar.year),
+        relapse_edss=relapse_impairment(config.relapses, relapses, calendar.year),
     )
+
+
+def _examine(
+    config: CohortConfig, latent: Latent, streams: SubjectStreams
+) -> dict[str, np.ndarray]:
+    """Rate and test everybody at every planned visit."""
+    population, calendar, impairment = latent.population, latent.calendar, latent.impairment
+    edss = rate_edss(config.disability, population, impairment, calendar.weeks, streams)
+    tests = measure_instruments(config, population, impairment, calendar, streams)
+    tests |= measure_hands(config, latent.hands, tests.get("nhpt_s"), calendar, streams)
+    tests |= grade_systems(config.functional_systems, edss, calendar.weeks, streams)
+    return {"edss": edss, **tests}
+
+
+def _scan(config: CohortConfig, latent: Latent, streams: SubjectStreams) -> dict[str, np.ndarray]:
+    """Scan everybody at every planned scan."""
+    calendar = latent.calendar
+    return measure_imaging(
+        latent.courses, calendar, config.schedule.imaging_weeks, streams,
+        early=early_loss(config, latent.population, calendar.year), scanners=latent.scanners,
+    )  # fmt: skip
 
 
 def _tables(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 import numpy as np
@@ -244,7 +245,7 @@ class ScheduleModel:
     Raises
     ------
     DesignError
-        If visits are out of order, do not start at 0, or have overlapping windows.
+        If weeks are no whole numbers, are out of order or do not start at 0, or windows overlap.
     """
 
     weeks: tuple[int, ...]
@@ -255,6 +256,7 @@ class ScheduleModel:
 
     def __post_init__(self) -> None:
         """Check order and windows."""
+        self._check_whole_weeks()
         gaps = np.diff(self.weeks)
         if not self.weeks or self.weeks[0] != 0 or (gaps <= 0).any():
             raise DesignError(f"`weeks` of the schedule must ascend from 0, got {self.weeks!r}.")
@@ -271,6 +273,16 @@ class ScheduleModel:
                 raise DesignError(
                     f"`{name}` of the schedule must be some of `weeks`, got also {extra[0]!r}."
                 )
+
+    def _check_whole_weeks(self) -> None:
+        """Refuse weeks that are no whole numbers."""
+        for name in ("weeks", "imaging_weeks", "cognition_weeks"):
+            for week in getattr(self, name):
+                if isinstance(week, bool) or not isinstance(week, Integral):
+                    raise DesignError(
+                        f"`{name}` of the schedule must be whole numbers, got {week!r}. Plan "
+                        "visits in whole weeks; `window_days` spreads them over days."
+                    )
 
     @property
     def horizon_years(self) -> float:

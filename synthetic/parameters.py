@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pmsstats.errors import DesignError, nearest
+from synthetic.inclusion import check_inclusion
 from synthetic.processes import PROCESSES, check_factor, correlation_matrix
 from synthetic.values import PerPhenotype
 
@@ -28,7 +29,7 @@ def _numbers(value: Any) -> Iterable[float]:
 
 
 def check_range(owner: str, low: float, high: float, **fields: Any) -> None:
-    """Check that fields lie in a closed range.
+    """Check that fields are finite and lie in a closed range.
 
     Parameters
     ----------
@@ -46,8 +47,9 @@ def check_range(owner: str, low: float, high: float, **fields: Any) -> None:
     """
     for name, value in fields.items():
         for number in _numbers(value):
-            if not low <= number <= high:
+            if not (low <= number <= high and math.isfinite(number)):
                 wanted = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+                wanted = wanted if math.isfinite(number) else f"finite and {wanted}"
                 raise DesignError(f"`{name}` of {owner} must be {wanted}, got {float(number)!r}.")
 
 
@@ -109,8 +111,8 @@ class PopulationModel:
     Raises
     ------
     DesignError
-        If shares do not sum to 1, a spread is negative, a range is empty, or the correlations
-        contradict each other.
+        If shares do not sum to 1, a spread is negative, a range is empty or leaves nobody of a
+        phenotype, or the correlations or the ranges contradict each other.
     """
 
     mix: PerPhenotype
@@ -141,27 +143,12 @@ class PopulationModel:
             raise DesignError(
                 f"`age_range` of the population must be (youngest, oldest), got {self.age_range!r}."
             )
-        self._check_inclusion()
+        check_inclusion(self)
         check_range("the population", 0, math.inf, relapse_free_years=self.relapse_free_years)
         check_range("the population", tiny, math.inf, head_size_sd=self.head_size_sd)
         check_range("the population", tiny, math.inf, head_size_mean=self.head_size_mean,
                     head_size_ratio=self.head_size_ratio)  # fmt: skip
         self.correlation_matrix()
-
-    def _check_inclusion(self) -> None:
-        """Refuse inclusion ranges that are empty or include nobody."""
-        for name in ("age_included", "duration_included"):
-            low, high = getattr(self, name)
-            if not 0 <= low < high:
-                raise DesignError(
-                    f"`{name}` of the population must be (low, high), got {(low, high)!r}."
-                )
-        low, high = self.age_included
-        if high <= self.age_range[0] or low >= self.age_range[1]:
-            raise DesignError(
-                f"`age_included` of the population must overlap its `age_range` "
-                f"{self.age_range!r}, got {self.age_included!r}."
-            )
 
     @property
     def phenotypes(self) -> tuple[str, ...]:

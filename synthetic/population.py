@@ -1,7 +1,7 @@
 """Who is in the cohort: phenotype, arm, age, sex, disease duration, head size, and the factors.
 
-Inclusion ranges of age and duration keep those inside: their scores then have the moments of a
-truncated normal distribution, so that a younger cohort has, for instance, less atrophy.
+Inclusion ranges of age and duration (:mod:`synthetic.inclusion`) keep those inside, whose scores
+are then a part of the standard normal distribution: a younger cohort has, say, less atrophy.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
 from pmsstats.cohort.schema import PHENOTYPES
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams
+from synthetic.inclusion import draw_ages, draw_durations
 from synthetic.parameters import Arm, PopulationModel
 from synthetic.processes import FACTORS
 
 __all__ = ["Population", "arm_effect", "draw_population", "head_moments"]
-
-_YOUNGEST_ONSET = 15.0
-_TINY = np.finfo(float).tiny
-_ALMOST_ONE = 1 - np.finfo(float).epsneg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +128,9 @@ def draw_population(config: CohortConfig, streams: SubjectStreams) -> Population
     model = config.population
     shares = [model.mix.get(name, 0.0) for name in PHENOTYPES]
     phenotype = _choose(streams.uniform("phenotype"), shares)
-    age, age_score = _draw_age(model, streams, phenotype)
-    duration, duration_score = _draw_duration(model, streams, phenotype, age)
+    age, age_score = draw_ages(model, phenotype, streams.normal("age"))
+    uniform = streams.uniform("duration")
+    duration, duration_score = draw_durations(model, phenotype, age, uniform)
     female = streams.uniform("sex") < model.female.take(phenotype)
     head_size, head_score = _draw_head(model, streams, phenotype, female)
     n_sites = config.sites.n_sites
@@ -168,43 +165,6 @@ def _draw_factors(model: PopulationModel, streams: SubjectStreams) -> np.ndarray
     for i, j in np.argwhere(np.tril(root)):  # term by term: see `Population.combine`
         factors[i] += root[i, j] * independent[j]
     return factors
-
-
-def _draw_age(
-    model: PopulationModel, streams: SubjectStreams, phenotype: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw ages and their scores: a normal distribution cut to the range, then to inclusion."""
-    mean, sd = model.age_mean.take(phenotype), model.age_sd.take(phenotype)
-    floor, ceiling = (ndtr((end - mean) / sd) for end in model.age_range)
-    low, high = (np.clip(end, *model.age_range) for end in model.age_included)
-    share = np.stack([(ndtr((end - mean) / sd) - floor) / (ceiling - floor) for end in (low, high)])
-    score = _included(streams.normal("age"), *share)
-    age = mean + sd * ndtri(floor + ndtr(score) * (ceiling - floor))
-    return np.clip(age, low, high), score
-
-
-def _included(score: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Map standard normal scores into the included quantiles; as they are where all are."""
-    inside = ndtri(np.clip(low + ndtr(score) * (high - low), _TINY, _ALMOST_ONE))
-    return np.where((low <= 0) & (high >= 1), score, inside)
-
-
-def _draw_duration(
-    model: PopulationModel, streams: SubjectStreams, phenotype: np.ndarray, age: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw years since first symptoms and their scores: gamma distributed, cut to inclusion."""
-    mean, sd = model.duration_mean.take(phenotype), model.duration_sd.take(phenotype)
-    shape = (mean / sd) ** 2
-    low, high = (
-        np.nan_to_num(gammainc(shape, end * shape / mean), nan=default)
-        for end, default in zip(model.duration_included, (0.0, 1.0), strict=True)
-    )
-    uniform = streams.uniform("duration")
-    inside = low + uniform * (high - low)
-    years = gammaincinv(shape, inside) * mean / shape
-    score = ndtri(np.clip(inside, _TINY, _ALMOST_ONE))
-    youngest = np.maximum(age - _YOUNGEST_ONSET, model.duration_included[0])
-    return np.minimum(years, youngest), score
 
 
 def head_moments(model: PopulationModel) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from synthetic.values import PerPhenotype, assumed
 
 __all__ = ["PRESETS", "preset"]
 
+_HOPED = "a drug that works, as a trial would hope: stronger on lesions than on disability"
 _CLINICAL = ("edss", "t25fw_s", "nhpt_s", "sdmt", "pasat3")
 _SCANS = (
     "thalamus_ml", "brain_ml", "pbvc_pct", "cord_area_c2c3_mm2", "nawm_mtr_pu", "t2_lesion_ml"
@@ -30,7 +31,9 @@ _PRESETS: Mapping[str, CohortConfig] = {
     ),
     "ppms_trial": CohortConfig(
         n_subjects=600,
-        population=dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(PPMS=assumed(1.0))),
+        population=dataclasses.replace(
+            defaults.POPULATION, mix=PerPhenotype(PPMS=assumed(1.0, "PPMS alone"))
+        ),
         schedule=dataclasses.replace(
             defaults.SCHEDULE,
             weeks=_TRIAL_WEEKS,
@@ -40,14 +43,14 @@ _PRESETS: Mapping[str, CohortConfig] = {
         lesions=defaults.LESIONS,
         hands=defaults.HANDS,
         arms=(
-            Arm(name="placebo", share=assumed(0.5)),
+            Arm(name="placebo", share=assumed(0.5, "equal shares")),
             Arm(
                 name="active",
-                share=assumed(0.5),
-                atrophy_slowing=assumed(0.3),
-                worsening_hazard_ratio=assumed(0.7),
-                relapse_rate_ratio=assumed(0.5),
-                lesion_rate_ratio=assumed(0.3),
+                share=assumed(0.5, "equal shares"),
+                atrophy_slowing=assumed(0.3, _HOPED),
+                worsening_hazard_ratio=assumed(0.7, _HOPED),
+                relapse_rate_ratio=assumed(0.5, _HOPED),
+                lesion_rate_ratio=assumed(0.3, _HOPED),
             ),
         ),
         measures=(*_CLINICAL, *HAND_MEASURES, *_SCANS, "new_t2_count", "gd_lesion_count"),

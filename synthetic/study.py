@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,10 @@ def _mix(mix: Mapping[str, float]) -> PerPhenotype:
                 f"`mix` names the phenotype {name!r}, which is none of {', '.join(PHENOTYPES)}."
                 f"{nearest(str(name), PHENOTYPES)}"
             )
-        if not number >= 0:
-            raise DesignError(f"`mix` must have shares of at least 0, got {number!r} for {name}.")
+        if not 0 <= number < math.inf:
+            raise DesignError(
+                f"`mix` must have finite shares of at least 0, got {number!r} for {name}."
+            )
     total = sum(mix.values())
     if not total > 0:
         raise DesignError(f"`mix` must have a phenotype with a positive share, got {dict(mix)!r}.")

@@ -37,7 +37,7 @@ class Part:
     ----------
     n_subjects : int
         How many.
-    subjects, visits, relapses, exits, true_subjects, true_visits : mapping of str to ndarray
+    subjects, visits, relapses, exits, true_visits : mapping of str to ndarray
         Columns; ``who`` is the position of the subject in the part.
     measured : ndarray, shape (n_measures, n_rows)
         Measurements at the visits that took place.
@@ -77,10 +77,10 @@ def make_part(config: CohortConfig, draft: Draft) -> Part:
         Of these subjects.
     """
     truth = _truth(draft)
-    n_subjects, n_visits = draft.calendar.day.shape
+    n_subjects, n_visits = draft.latent.calendar.day.shape
     who = np.repeat(np.arange(n_subjects), n_visits)
     visit = np.tile(np.arange(n_visits), n_subjects)
-    planned = {"who": who, "visit": visit, "day": draft.calendar.day.ravel()}
+    planned = {"who": who, "visit": visit, "day": draft.latent.calendar.day.ravel()}
     attended = draft.attendance.attended.ravel()
     seen = {**planned, **_scanner(draft)}
     if not attended.all():
@@ -93,9 +93,9 @@ def make_part(config: CohortConfig, draft: Draft) -> Part:
         exits={"day": draft.attendance.exit_day, "reason": draft.attendance.reason},
         true_visits={
             **planned,
-            "year": draft.calendar.year.ravel(),
-            "true_edss": draft.course_edss.ravel(),
-            "relapse_edss": draft.relapse_edss.ravel(),
+            "year": draft.latent.calendar.year.ravel(),
+            "true_edss": draft.latent.course_edss.ravel(),
+            "relapse_edss": draft.latent.relapse_edss.ravel(),
             "attended": attended,
             "scanned": draft.attendance.scanned.ravel(),
         },
@@ -108,14 +108,14 @@ def make_part(config: CohortConfig, draft: Draft) -> Part:
 
 def _scanner(draft: Draft) -> dict[str, np.ndarray]:
     """Name the scanner of every planned visit; nothing where there is one."""
-    if draft.scanners is None:
+    if draft.latent.scanners is None:
         return {}
-    return {"scanner_id": scanner_names(draft.scanners).ravel()}
+    return {"scanner_id": scanner_names(draft.latent.scanners).ravel()}
 
 
 def _subjects(config: CohortConfig, draft: Draft) -> dict[str, np.ndarray]:
     """Return the columns of the subjects."""
-    population = draft.population
+    population = draft.latent.population
     columns = {
         "phenotype": np.array(PHENOTYPES, dtype=object)[population.phenotype],
         "sex": np.where(population.female, "F", "M").astype(object),
@@ -133,11 +133,11 @@ def _subjects(config: CohortConfig, draft: Draft) -> dict[str, np.ndarray]:
 
 def _conversions(draft: Draft) -> dict[str, np.ndarray]:
     """Return what subjects convert to before they leave, and when."""
-    if draft.conversion is None:
+    if draft.latent.conversion is None:
         return {}
-    day = np.ceil(draft.conversion.year * DAYS_PER_YEAR)
+    day = np.ceil(draft.latent.conversion.year * DAYS_PER_YEAR)
     seen = day <= draft.attendance.exit_day
-    names = np.array(PHENOTYPES, dtype=object)[draft.conversion.phenotype]
+    names = np.array(PHENOTYPES, dtype=object)[draft.latent.conversion.phenotype]
     return {
         "converted_to": np.where(seen, names, None),
         "conversion_day": np.where(seen, day, np.nan),
@@ -146,7 +146,7 @@ def _conversions(draft: Draft) -> dict[str, np.ndarray]:
 
 def _measured(draft: Draft, attended: np.ndarray) -> np.ndarray:
     """Gather measurements, a row per measure, at the visits that took place."""
-    n_subjects, n_visits = draft.calendar.day.shape
+    n_subjects, n_visits = draft.latent.calendar.day.shape
     out = np.empty((len(draft.emitted), n_subjects, n_visits))
     unseen = ~draft.attendance.scanned
     hides = bool(unseen[:, draft.scan_columns].any())
@@ -166,7 +166,7 @@ def _measured(draft: Draft, attended: np.ndarray) -> np.ndarray:
 
 def _relapses(draft: Draft) -> dict[str, np.ndarray]:
     """Return relapses up to exit; two that begin on one day are one."""
-    years = draft.relapses.years
+    years = draft.latent.relapses.years
     day = np.ceil(np.where(np.isfinite(years), years, 1e6) * DAYS_PER_YEAR).astype(np.int64)
     first = np.ones(day.shape, dtype=bool)
     first[:, 1:] = np.diff(day, axis=1) > 0
@@ -176,23 +176,25 @@ def _relapses(draft: Draft) -> dict[str, np.ndarray]:
 
 def _truth(draft: Draft) -> dict[str, np.ndarray]:
     """Return latent quantities of the subjects."""
-    population, progression = draft.population, draft.progression
+    population, progression = draft.latent.population, draft.latent.progression
     steps = progression.steps
     first = steps[:, 0] if steps.shape[1] else np.full(len(population.age), np.inf)
-    years = {} if draft.conversion is None else {"conversion_year": draft.conversion.year}
+    years = (
+        {} if draft.latent.conversion is None else {"conversion_year": draft.latent.conversion.year}
+    )
     return {
         **dict(zip(FACTORS, population.factors, strict=True)),
         "age_score": population.age_score,
         "duration_score": population.duration_score,
         "head_size_score": population.head_score,
         "worsening_hazard": progression.hazard,
-        "relapse_rate": draft.relapses.rate,
+        "relapse_rate": draft.latent.relapses.rate,
         "baseline_edss": progression.baseline,
         "first_step_year": np.where(np.isfinite(first), first, np.nan),
         **{name: np.where(np.isfinite(year), year, np.nan) for name, year in years.items()},
-        **course_columns(draft.courses),
-        **lesion_columns(draft.lesions),
-        **hand_columns(draft.hands),
+        **course_columns(draft.latent.courses),
+        **lesion_columns(draft.latent.lesions),
+        **hand_columns(draft.latent.hands),
     }
 
 

@@ -52,6 +52,13 @@ _FOX_REDUCTION = derived(
     "fox2018_bpf_yearly_pms_placebo",
 )
 
+_NEARLY_CEASE = "new lesions nearly cease, and old ones grow on"
+_RELAPSES = "about as much as in trials of relapsing MS"
+_LESIONS = "about as much as new lesions fall in trials of relapsing MS"
+_WATER = "some water leaves when inflammation abates"
+_WEAK = "a weak effect on lesions"
+_SECOND = "loss that follows from inflammation"
+
 _ARMS = (
     _arm("placebo"),
     _arm(
@@ -61,30 +68,30 @@ _ARMS = (
                 "demyelination",
                 assumed(2.0, "NAWM and NAGM MTR and NAWM FA rise on it in progressive MS"),
             ),
-            ("inflammation", assumed(0.8)),
+            ("inflammation", assumed(0.8, _NEARLY_CEASE)),
             ("meningeal", assumed(0.8, "fewer cortical lesions, slower cortical thinning")),
-            ("neurodegeneration", assumed(0.3)),
+            ("neurodegeneration", assumed(0.3, _SECOND)),
         ),
         pseudo_atrophy_pct=assumed(0.3, "water leaves when inflammation stops"),
         worsening_hazard_ratio=_odds_as_hazard("steiner2016_composite_or_arm_spms"),
-        relapse_rate_ratio=assumed(0.33),
-        lesion_rate_ratio=assumed(0.1),
+        relapse_rate_ratio=assumed(0.33, _RELAPSES),
+        lesion_rate_ratio=assumed(0.1, _LESIONS),
     ),
     _arm(
         "interferon_beta_1b",
         slowing=(("inflammation", assumed(0.5, "about half the growth of T1 lesion volume")),),
-        pseudo_atrophy_pct=assumed(0.2),
+        pseudo_atrophy_pct=assumed(0.2, _WATER),
         worsening_hazard_ratio=_odds_as_hazard("kappos1998_cdp12_or_arm_spms"),
-        relapse_rate_ratio=assumed(0.7),
-        lesion_rate_ratio=assumed(0.35),
+        relapse_rate_ratio=assumed(0.7, _RELAPSES),
+        lesion_rate_ratio=assumed(0.35, _LESIONS),
     ),
     _arm(
         "interferon_beta_1a",
-        slowing=(("inflammation", assumed(0.8)),),
-        pseudo_atrophy_pct=assumed(0.1),
+        slowing=(("inflammation", assumed(0.8, _NEARLY_CEASE)),),
+        pseudo_atrophy_pct=assumed(0.1, _WATER),
         worsening_hazard_ratio=published("spectrims2001_cdp12_hr_arm_spms"),
         relapse_rate_ratio=assumed(0.7, "0.50 against 0.71 relapses per year in SPECTRIMS"),
-        lesion_rate_ratio=assumed(0.35),
+        lesion_rate_ratio=assumed(0.35, _LESIONS),
     ),
     _arm(
         "lamotrigine",
@@ -97,28 +104,33 @@ _ARMS = (
     _arm(
         "ibudilast",
         atrophy_slowing=_FOX_REDUCTION,
-        worsening_hazard_ratio=assumed(0.75),
+        worsening_hazard_ratio=assumed(
+            0.75, "about a quarter less confirmed progression, not significant"
+        ),
     ),
     _arm("fluoxetine", worsening_hazard_ratio=assumed(0.95, "no effect found")),
     _arm(
         "glatiramer",
-        slowing=(("inflammation", assumed(0.2)),),
+        slowing=(("inflammation", assumed(0.2, _WEAK)),),
         worsening_hazard_ratio=published("wolinsky2007_cdp12_hr_arm_ppms"),
-        relapse_rate_ratio=assumed(0.8),
-        lesion_rate_ratio=assumed(0.6),
+        relapse_rate_ratio=assumed(0.8, _RELAPSES),
+        lesion_rate_ratio=assumed(0.6, _LESIONS),
     ),
     _arm(
         "siponimod",
         slowing=(
-            ("neurodegeneration", assumed(0.25)),
+            ("neurodegeneration", assumed(0.25, _SECOND)),
             ("demyelination", assumed(0.5, "less fall of MTR than on placebo in EXPAND")),
-            ("inflammation", assumed(0.7)),
-            ("meningeal", assumed(0.3)),
+            ("inflammation", assumed(0.7, _NEARLY_CEASE)),
+            (
+                "meningeal",
+                assumed(0.3, "it reaches the brain; how much it does there is not published"),
+            ),
         ),
-        pseudo_atrophy_pct=assumed(0.1),
+        pseudo_atrophy_pct=assumed(0.1, _WATER),
         worsening_hazard_ratio=published("cree2022_cdp24_hr_arm_spms"),
-        relapse_rate_ratio=assumed(0.45),
-        lesion_rate_ratio=assumed(0.2),
+        relapse_rate_ratio=assumed(0.45, _RELAPSES),
+        lesion_rate_ratio=assumed(0.2, _LESIONS),
     ),
     _arm(
         "ocrelizumab",
@@ -126,10 +138,10 @@ _ARMS = (
             ("neurodegeneration", assumed(0.18, "about a sixth less loss after week 24")),
             ("inflammation", assumed(1.4, "T2 volume fell; placebo grew")),
         ),
-        pseudo_atrophy_pct=assumed(0.2),
+        pseudo_atrophy_pct=assumed(0.2, _WATER),
         worsening_hazard_ratio=assumed(0.76, "ORATORIO, read at second hand"),
-        relapse_rate_ratio=assumed(0.5),
-        lesion_rate_ratio=assumed(0.08),
+        relapse_rate_ratio=assumed(0.5, _RELAPSES),
+        lesion_rate_ratio=assumed(0.08, _LESIONS),
     ),
     _arm(
         "simvastatin",
@@ -139,10 +151,10 @@ _ARMS = (
     ),
     _arm(
         "rituximab",
-        slowing=(("inflammation", assumed(0.8)),),
+        slowing=(("inflammation", assumed(0.8, _NEARLY_CEASE)),),
         worsening_hazard_ratio=assumed(0.77, "30.2 against 38.5 % with progression at 96 weeks"),
-        relapse_rate_ratio=assumed(0.5),
-        lesion_rate_ratio=assumed(0.15),
+        relapse_rate_ratio=assumed(0.5, _RELAPSES),
+        lesion_rate_ratio=assumed(0.15, _LESIONS),
     ),
     _arm(
         "lipoic_acid",

@@ -11,7 +11,7 @@ from pmsstats import evidence
 from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import DesignError, nearest
 
-__all__ = ["ASSUMPTION", "PerPhenotype", "Sourced", "assumed", "derived", "published"]
+__all__ = ["ASSUMPTION", "PerPhenotype", "Sourced", "assumed", "derived", "published", "worked_out"]
 
 ASSUMPTION = "assumption"
 """Source of a number that no record backs."""
@@ -72,6 +72,8 @@ def assumed(value: float, why: str = "") -> Sourced:
 def published(record_id: str, field: str = "value") -> Sourced:
     """Take a number as it is printed.
 
+    What a record works out from printed numbers is taken by :func:`worked_out`.
+
     Parameters
     ----------
     record_id : str
@@ -87,13 +89,58 @@ def published(record_id: str, field: str = "value") -> Sourced:
     Raises
     ------
     DesignError
-        If the record was not read at its source, or lacks this number.
+        If the record was not read at its source, lacks this number, or works its value out.
 
     Examples
     --------
     >>> published("azevedo2018_thalamus_rate_hc").source
     'azevedo2018_thalamus_rate_hc'
     """
+    number = _anchor(record_id, field)
+    derivation = evidence.record(record_id).derivation
+    if field == "value" and derivation:
+        raise DesignError(
+            f"The value of record {record_id!r} is not printed but worked out ({derivation}). "
+            f"Take it by worked_out({record_id!r})."
+        )
+    return Sourced(number, record_id, "" if field == "value" else f"its {field}")
+
+
+def worked_out(record_id: str) -> Sourced:
+    """Take a value that its record works out from printed numbers.
+
+    Parameters
+    ----------
+    record_id : str
+        Evidence record with a derivation; what it starts from must have been read at its source.
+
+    Returns
+    -------
+    Sourced
+        In the units of the record; ``why`` is the derivation.
+
+    Raises
+    ------
+    DesignError
+        If the record was not read at its source, or its value is printed as it is.
+
+    Examples
+    --------
+    >>> worked_out("wolinsky2004_relapses_ppms").why
+    '3.9 % of 943 had a confirmed relapse in 1904 patient-years'
+    """
+    number = _anchor(record_id, "value")
+    derivation = evidence.record(record_id).derivation
+    if not derivation:
+        raise DesignError(
+            f"The value of record {record_id!r} is printed as it is. Take it by "
+            f"published({record_id!r})."
+        )
+    return Sourced(number, record_id, derivation)
+
+
+def _anchor(record_id: str, field: str) -> float:
+    """Return a number of a record that was read at its source."""
     record = evidence.record(record_id)
     number = getattr(record, field)
     if not record.is_anchor or number is None:
@@ -101,7 +148,7 @@ def published(record_id: str, field: str = "value") -> Sourced:
             f"Record {record_id!r} cannot anchor a default: it has {field}={number!r} and was "
             f"verified by {record.verified!r}. Use one read in full text or abstract, or assume."
         )
-    return Sourced(number, record_id, "" if field == "value" else f"its {field}")
+    return float(number)
 
 
 def derived(value: float, why: str, *record_ids: str) -> Sourced:
@@ -120,9 +167,14 @@ def derived(value: float, why: str, *record_ids: str) -> Sourced:
     -------
     Sourced
         With the ids joined by ``" + "``.
+
+    Raises
+    ------
+    DesignError
+        If a record was not read at its source, or has no value.
     """
     for record_id in record_ids:
-        published(record_id)
+        _anchor(record_id, "value")
     return Sourced(value, " + ".join(record_ids), why)
 
 

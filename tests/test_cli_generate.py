@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -54,3 +55,19 @@ def test_mistakes_are_explained_and_leave_no_folder(tmp_path, args, message):
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "c").exists()
+
+
+def test_parts_hold_the_cohort_that_would_fit_into_memory(tmp_path):
+    done = run("--n", 30, "--seed", 5, "--partitioned", "--out", tmp_path / "parts")
+    assert done.exit_code == 0
+    assert "30 subjects" in done.output
+    expected = generate_cohort("progressive", 5, n_subjects=30)
+    found = pd.read_parquet(tmp_path / "parts" / "visits")
+    assert found["subject_id"].tolist() == expected.visits["subject_id"].tolist()
+    np.testing.assert_array_equal(found["thalamus_ml"], expected.visits["thalamus_ml"])
+
+
+def test_parts_may_be_written_again(tmp_path):
+    for _ in range(2):
+        done = run("--n", 20, "--partitioned", "--out", tmp_path / "parts")
+        assert done.exit_code == 0, done.output

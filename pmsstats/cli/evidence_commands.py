@@ -159,7 +159,7 @@ def _checked(
         config = dataclasses.replace(config, literature=literature)
     only = {"findings": chosen or None, "n_jobs": jobs}
     steps = Steps(2 + bool(replicates) + calibration)
-    steps(f"Checking findings on {n:,} subjects per phenotype")
+    steps(f"Checking findings, {n:,} subjects in the largest group of each")
     results = {"checks": check_evidence(generate_cohort, config, seed, n=n, **only)}
     if replicates:
         steps(f"Repeating each study {replicates} times")

@@ -69,7 +69,16 @@ class EvidenceChecksResult(Result):
         tail = f"; {unchecked} more are not checked, each with its reason" if unchecked else ""
         return (
             f"{counts['reproduced']} of {checked} checked findings are reproduced{rest} by the "
-            f"generator at {self.n_subjects:,} subjects per phenotype{tail}."
+            f"generator, with {self.n_subjects:,} subjects in the largest group of each{tail}. "
+            f"{self._magnitudes()}"
+        )
+
+    def _magnitudes(self) -> str:
+        """Say how many claims are about more than a direction."""
+        printed = self.claims["published_low"].notna().sum()
+        return (
+            f"Of {len(self.claims)} claims, {printed} must overlap a printed magnitude too; the "
+            "others are about direction, or no difference, alone."
         )
 
     def table(self) -> pd.DataFrame:

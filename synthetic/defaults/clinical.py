@@ -15,7 +15,8 @@ from synthetic.clinical import (
     MissingnessModel,
     RelapseModel,
 )
-from synthetic.values import PerPhenotype, assumed, derived, published
+from synthetic.defaults.assumptions import loadings
+from synthetic.values import PerPhenotype, assumed, derived, published, worked_out
 
 __all__ = [
     "CONVERSION",
@@ -28,72 +29,88 @@ __all__ = [
 ]
 
 
-_CALIBRATED = "chosen with the stages so that cohorts of published trials come near their results"
+_CALIBRATED = "rates and stages are one set: cohorts of published trials come near their results"
 _INCLUSION = "typical inclusion of trials in progressive MS"
+_BEFORE = "typical of the phenotype before inclusion cuts"
+_BOTTOM = "where the scale begins"
+_LESS = "less than the cord; how much is not published"
+_HANDICAP = "the older and longer ill are more disabled at the same pathology"
+_SPEED = "who loses faster worsens faster; the hazard ratio is not published"
+_RESERVE = "who has lost more has less reserve; the hazard ratio is not published"
+_AGE = "progression comes with age"
+_SHARED = "what moves measures of brain and cord moves tests too, beyond the EDSS"
+_SLOWER = "the old are slower at the same EDSS"
+_BEYOND = "tests worsen a little where the EDSS stands still"
+_BETWEEN = "typical between persons of the same EDSS"
+_RETEST = "typical between repeated tests of one person"
+_PRACTICE = "tests of cognition improve when repeated"
+_ENDS = "where scores of the test end"
+_FOCAL = "relapses come from focal inflammation; how much of their spread is not published"
+_FEW = "few visits of trials are missed"
 
 DISABILITY = DisabilityModel(
     edss_mean=PerPhenotype(
         RIS=assumed(0.5, "no symptoms by definition"),
-        CIS=assumed(1.5),
+        CIS=assumed(1.5, _BEFORE),
         RRMS=published("destefano2018_edss_rrms"),
-        SPMS=assumed(6.3),
-        PPMS=assumed(5.0),
+        SPMS=assumed(6.3, _BEFORE),
+        PPMS=assumed(5.0, _BEFORE),
     ),
     edss_sd=PerPhenotype(
-        RIS=assumed(0.8),
-        CIS=assumed(1.0),
+        RIS=assumed(0.8, _BEFORE),
+        CIS=assumed(1.0, _BEFORE),
         RRMS=published("destefano2018_edss_rrms", "sd"),
-        SPMS=assumed(1.1),
-        PPMS=assumed(1.4),
+        SPMS=assumed(1.1, _BEFORE),
+        PPMS=assumed(1.4, _BEFORE),
     ),
     edss_low=PerPhenotype(
-        RIS=assumed(0.0),
-        CIS=assumed(0.0),
-        RRMS=assumed(0.0),
+        RIS=assumed(0.0, _BOTTOM),
+        CIS=assumed(0.0, _BOTTOM),
+        RRMS=assumed(0.0, _BOTTOM),
         SPMS=assumed(3.0, _INCLUSION),
         PPMS=assumed(3.0, _INCLUSION),
     ),
     edss_high=PerPhenotype(
-        RIS=assumed(2.0),
-        CIS=assumed(4.0),
-        RRMS=assumed(5.5),
+        RIS=assumed(2.0, "more would be symptoms"),
+        CIS=assumed(4.0, "one attack seldom leaves more"),
+        RRMS=assumed(5.5, "typical inclusion of trials in relapsing MS"),
         SPMS=assumed(6.5, _INCLUSION),
         PPMS=assumed(6.5, _INCLUSION),
     ),
     level_loadings=(
         ("cord_level", assumed(0.45, "walking, which the EDSS weighs most, hangs on the cord")),
-        ("neurodegeneration_level", assumed(0.35)),
-        ("meningeal_level", assumed(0.20)),
-        ("demyelination_level", assumed(0.15)),
-        ("age", assumed(0.15)),
-        ("duration", assumed(0.15)),
+        ("neurodegeneration_level", assumed(0.35, _LESS)),
+        ("meningeal_level", assumed(0.20, _LESS)),
+        ("demyelination_level", assumed(0.15, _LESS)),
+        ("age", assumed(0.15, _HANDICAP)),
+        ("duration", assumed(0.15, _HANDICAP)),
     ),
     worsening_rate=PerPhenotype(
-        RIS=assumed(0.03),
-        CIS=assumed(0.10),
+        RIS=assumed(0.03, "without symptoms, hardly any"),
+        CIS=assumed(0.10, "a third of relapsing MS"),
         RRMS=assumed(0.32, _CALIBRATED),
         SPMS=assumed(0.60, _CALIBRATED),
         PPMS=assumed(0.80, _CALIBRATED),
     ),
     loadings=(
-        ("neurodegeneration_rate", assumed(0.28)),
-        ("cord_rate", assumed(0.30)),
-        ("meningeal_rate", assumed(0.15)),
-        ("neurodegeneration_level", assumed(0.20)),
-        ("demyelination_level", assumed(0.12)),
-        ("cord_level", assumed(0.12)),
-        ("meningeal_level", assumed(0.08)),
+        ("neurodegeneration_rate", assumed(0.28, _SPEED)),
+        ("cord_rate", assumed(0.30, _SPEED)),
+        ("meningeal_rate", assumed(0.15, _SPEED)),
+        ("neurodegeneration_level", assumed(0.20, _RESERVE)),
+        ("demyelination_level", assumed(0.12, _RESERVE)),
+        ("cord_level", assumed(0.12, _RESERVE)),
+        ("meningeal_level", assumed(0.08, _RESERVE)),
     ),
     stages=(
-        (0.0, assumed(0.8)),
-        (3.0, assumed(0.8)),
-        (5.0, assumed(1.1)),
+        (0.0, assumed(0.8, _CALIBRATED)),
+        (3.0, assumed(0.8, _CALIBRATED)),
+        (5.0, assumed(1.1, _CALIBRATED)),
         (6.0, assumed(0.45, "people stay long at 6.0 and 6.5")),
-        (7.0, assumed(0.35)),
+        (7.0, assumed(0.35, "and longer still where they no longer walk")),
         (9.5, assumed(0.0, "the end of the scale of the living")),
     ),
     step=assumed(0.5, "the smallest of the scale: a confirmed point takes two of them"),
-    late_step=assumed(0.5),
+    late_step=assumed(0.5, "the smallest of the scale, and enough for progression above 5.5"),
     rater_sd=assumed(0.25, "one rating in three is half a point off"),
     late_rater_sd=assumed(0.13, "walking distance and aids rate reliably"),
 )
@@ -103,15 +120,15 @@ the published shares with confirmed progression once they are included as the tr
 CONVERSION = ConversionModel(
     ris_loadings=(
         ("cord_level", assumed(0.9, "lesions of the cord precede the primary progressive course")),
-        ("neurodegeneration_level", assumed(0.3)),
-        ("age", assumed(0.4)),
+        ("neurodegeneration_level", assumed(0.3, _RESERVE)),
+        ("age", assumed(0.4, _AGE)),
     ),
     rrms_loadings=(
-        ("cord_rate", assumed(0.5)),
-        ("neurodegeneration_rate", assumed(0.3)),
+        ("cord_rate", assumed(0.5, "progression is of walking for the most part")),
+        ("neurodegeneration_rate", assumed(0.3, _SPEED)),
         ("inflammation_level", assumed(0.6, "converters have more lesions (Fisniku 2008)")),
         ("inflammation_rate", assumed(0.8, "and gather over three times as much volume a year")),
-        ("age", assumed(0.3)),
+        ("age", assumed(0.3, _AGE)),
     ),
 )
 """Nobody converts unless a description sets the rates: ``ris_to_ppms``, ``rrms_to_spms``."""
@@ -119,91 +136,100 @@ CONVERSION = ConversionModel(
 RELAPSES = RelapseModel(
     rate=PerPhenotype(
         RIS=assumed(0.0, "no symptoms by definition"),
-        CIS=assumed(0.4),
-        RRMS=assumed(0.5),
-        SPMS=assumed(0.15),
-        PPMS=published("wolinsky2004_relapses_ppms"),
+        CIS=assumed(0.4, "nearly that of relapsing MS"),
+        RRMS=assumed(0.5, "about one in two years without treatment"),
+        SPMS=assumed(0.15, "few relapses on top of progression"),
+        PPMS=worked_out("wolinsky2004_relapses_ppms"),
     ),
-    dispersion=assumed(1.0),
-    loadings=(("inflammation_level", assumed(0.3)), ("inflammation_rate", assumed(0.5))),
-    severity=assumed(1.0),
-    recovery_days=assumed(45),
-    residual_share=assumed(0.1),
+    dispersion=assumed(1.0, "counts spread wider than by chance: some relapse often, many never"),
+    loadings=loadings(_FOCAL, inflammation_level=0.3, inflammation_rate=0.5),
+    severity=assumed(1.0, "a point at onset is typical of an attack"),
+    recovery_days=assumed(45, "most of the recovery takes two to three months"),
+    residual_share=assumed(0.1, "most attacks leave little: disability comes by progression"),
 )
 
+_PEGS = assumed(2.90, "18.2 s without impairment")
+_TRIAL_EDSS = 6.0
 INSTRUMENTS = (
     InstrumentModel(
         measure="t25fw_s",
         scale="log",
-        intercept=assumed(1.40),
-        slope=assumed(0.10),
+        intercept=assumed(1.40, "4.1 s without impairment"),
+        slope=assumed(0.10, "a tenth longer per point while walking is free"),
         late_slope=assumed(0.30, "walking slows steeply once its range is limited"),
-        late_from=assumed(4.0),
-        own_sd=assumed(0.15),
-        level_loadings=(("cord_level", assumed(0.3)), ("neurodegeneration_level", assumed(0.2))),
-        drift=assumed(0.035),
-        drift_sd=assumed(0.05),
-        rate_loadings=(("cord_rate", assumed(0.35)), ("neurodegeneration_rate", assumed(0.3))),
-        noise_sd=assumed(0.07),
+        late_from=assumed(4.0, "where walking distance begins to count in the EDSS"),
+        own_sd=assumed(0.15, _BETWEEN),
+        level_loadings=loadings(_SHARED, cord_level=0.3, neurodegeneration_level=0.2),
+        drift=assumed(0.035, _BEYOND),
+        drift_sd=assumed(0.05, _BETWEEN),
+        rate_loadings=loadings(_SHARED, cord_rate=0.35, neurodegeneration_rate=0.3),
+        noise_sd=assumed(0.07, _RETEST),
         decimals=1,
-        low=assumed(2.5),
-        high=assumed(180.0),
-        unable_above=assumed(7.25),
+        low=assumed(2.5, _ENDS),
+        high=assumed(180.0, _ENDS),
+        unable_above=assumed(7.25, "from 7.5 on nobody walks 25 feet"),
     ),
     InstrumentModel(
         measure="nhpt_s",
         scale="log",
-        intercept=assumed(2.90),
+        intercept=_PEGS,
         slope=derived(
-            (math.log(published("steiner2016_nhpt_spms")) - 2.90) / 6.0,
-            "median of a trial in SPMS, taken for EDSS 6.0, above 18.2 s without impairment",
+            (math.log(published("steiner2016_nhpt_spms")) - _PEGS) / _TRIAL_EDSS,
+            f"median of a trial in SPMS, taken for EDSS {_TRIAL_EDSS:.1f}, above "
+            f"{math.exp(_PEGS):.1f} s without impairment",
             "steiner2016_nhpt_spms",
         ),
-        own_sd=assumed(0.18),
-        level_loadings=(("neurodegeneration_level", assumed(0.35)), ("cord_level", assumed(0.2))),
-        drift=assumed(0.03),
-        drift_sd=assumed(0.05),
-        rate_loadings=(("neurodegeneration_rate", assumed(0.4)), ("cord_rate", assumed(0.2))),
-        noise_sd=assumed(0.06),
+        own_sd=assumed(0.18, _BETWEEN),
+        level_loadings=loadings(_SHARED, neurodegeneration_level=0.35, cord_level=0.2),
+        drift=assumed(0.03, _BEYOND),
+        drift_sd=assumed(0.05, _BETWEEN),
+        rate_loadings=loadings(_SHARED, neurodegeneration_rate=0.4, cord_rate=0.2),
+        noise_sd=assumed(0.06, _RETEST),
         decimals=1,
-        low=assumed(10.0),
-        high=assumed(300.0),
+        low=assumed(10.0, _ENDS),
+        high=assumed(300.0, _ENDS),
     ),
     InstrumentModel(
         measure="sdmt",
-        intercept=assumed(56.0),
-        slope=assumed(-2.2),
-        own_sd=assumed(9.0),
-        level_loadings=(("neurodegeneration_level", assumed(0.45)), ("age", assumed(0.2))),
-        drift=assumed(-0.4),
-        drift_sd=assumed(0.6),
-        rate_loadings=(("neurodegeneration_rate", assumed(0.5)),),
-        noise_sd=assumed(3.0),
-        practice=assumed(2.0),
-        low=assumed(3.0),
-        high=assumed(95.0),
+        intercept=assumed(56.0, "typical of adults without impairment"),
+        slope=assumed(-2.2, "at EDSS 6.0 about 13 fewer, as progressive MS scores"),
+        own_sd=assumed(9.0, _BETWEEN),
+        level_loadings=(
+            *loadings(_SHARED, neurodegeneration_level=0.45),
+            *loadings(_SLOWER, age=0.2),
+        ),
+        drift=assumed(-0.4, _BEYOND),
+        drift_sd=assumed(0.6, _BETWEEN),
+        rate_loadings=loadings(_SHARED, neurodegeneration_rate=0.5),
+        noise_sd=assumed(3.0, _RETEST),
+        practice=assumed(2.0, _PRACTICE),
+        low=assumed(3.0, _ENDS),
+        high=assumed(95.0, _ENDS),
     ),
     InstrumentModel(
         measure="pasat3",
-        intercept=assumed(51.0),
-        slope=assumed(-1.5),
-        own_sd=assumed(8.0),
-        level_loadings=(("neurodegeneration_level", assumed(0.45)), ("age", assumed(0.2))),
-        drift=assumed(-0.2),
-        drift_sd=assumed(0.5),
-        rate_loadings=(("neurodegeneration_rate", assumed(0.5)),),
-        noise_sd=assumed(3.0),
-        practice=assumed(2.5),
-        low=assumed(0.0),
-        high=assumed(60.0),
+        intercept=assumed(51.0, "typical of adults without impairment"),
+        slope=assumed(-1.5, "at EDSS 6.0 about 9 fewer, as progressive MS scores"),
+        own_sd=assumed(8.0, _BETWEEN),
+        level_loadings=(
+            *loadings(_SHARED, neurodegeneration_level=0.45),
+            *loadings(_SLOWER, age=0.2),
+        ),
+        drift=assumed(-0.2, _BEYOND),
+        drift_sd=assumed(0.5, _BETWEEN),
+        rate_loadings=loadings(_SHARED, neurodegeneration_rate=0.5),
+        noise_sd=assumed(3.0, _RETEST),
+        practice=assumed(2.5, _PRACTICE),
+        low=assumed(0.0, _ENDS),
+        high=assumed(60.0, _ENDS),
     ),
 )
 
 HANDS = HandModel(
     mean=assumed(0.05, "the other hand takes some percent longer"),
     own_sd=assumed(0.20, "one side is often worse"),
-    drift_sd=assumed(0.05),
-    noise_sd=assumed(0.05),
+    drift_sd=assumed(0.05, "a hand worsens on its own at times"),
+    noise_sd=assumed(0.05, _RETEST),
 )
 """The hands of the peg test, for descriptions that tell them apart; ``progressive`` does not."""
 
@@ -233,7 +259,7 @@ FUNCTIONAL_SYSTEMS = FunctionalSystemsModel(
         _system("fs_visual", 0.424, 0.0351, 3.87, 2.76, 1.76, 1.77, 1.75),
         _system("fs_cerebral", 0.907, 0.4, 1.12, 4.17, 2.9),
     ),
-    persistence=assumed(0.8),
+    persistence=assumed(0.8, "a system once affected stays so for the most part"),
     edss_mean=published("destefano2018_edss_rrms"),
     edss_sd=published("destefano2018_edss_rrms", "sd"),
 )
@@ -241,13 +267,13 @@ FUNCTIONAL_SYSTEMS = FunctionalSystemsModel(
 are those of the trial whose patients the item parameters come from."""
 
 MISSINGNESS = MissingnessModel(
-    missed_visit=assumed(0.04),
-    missed_scan=assumed(0.05),
+    missed_visit=assumed(0.04, _FEW),
+    missed_scan=assumed(0.05, _FEW),
     dropout="mar",
     dropout_rate=assumed(
         0.11, "with the excess after worsening, near the 21 % of OLYMPUS placebo at 96 weeks"
     ),
-    dropout_log_hazard=assumed(0.7),
-    death_rate=assumed(0.003),
+    dropout_log_hazard=assumed(0.7, "who worsens leaves about twice as often"),
+    death_rate=assumed(0.003, "3 in 1000 a year at 45, above that of the population"),
     death_log_hazard_per_year=assumed(0.085, "mortality doubles about every eight years"),
 )

@@ -14,7 +14,7 @@ from synthetic.defaults.assumptions import by_phenotype, loadings
 from synthetic.defaults.reasons import PERSONS, SCANNER, SHARES, SLOPES, TIED
 from synthetic.defaults.wholes import part_of
 from synthetic.observation import ImagingModel
-from synthetic.values import PerPhenotype, Sourced, assumed, derived, published
+from synthetic.values import PerPhenotype, Sourced, assumed, derived, published, worked_out
 
 __all__ = ["MODELS"]
 
@@ -23,7 +23,7 @@ _CORD = (("cord", assumed(1.0, SHARES)),)
 
 _AREA_LEVEL = loadings(TIED, cord_level=0.55, age=0.05, head_size=-0.2)
 _AREA_RATE = loadings(TIED, cord_rate=0.70, neurodegeneration_rate=0.10)
-_AREA_RATE_SD = published("lin2003_cord_slope_sd")
+_AREA_RATE_SD = worked_out("lin2003_cord_slope_sd")
 _UPPER = ("cord_area_c2c3", "cord_area_cervical", "cord_c2")
 _PPMS_LOSS = 2.0
 _AREA_RATES = by_phenotype(
@@ -48,7 +48,7 @@ _C2C3 = by_phenotype(
 )
 _ERROR_PCT = derived(
     math.sqrt(
-        ((published("cawley2018_cord_sd_over_mean_ppms") * _PPMS_LOSS) ** 2 - _AREA_RATE_SD**2) / 2
+        ((worked_out("cawley2018_cord_sd_over_mean_ppms") * _PPMS_LOSS) ** 2 - _AREA_RATE_SD**2) / 2
     ),
     "the error with which a change over a year has the SD behind the sample size of Cawley 2018; "
     "older methods had 1.9 % (Lin 2003), Papinutto 2019 less than 1.5 %",
@@ -104,7 +104,16 @@ def _area(
     )
 
 
-C2C3 = _area("cord_area_c2c3_mm2", _C2C3, published("ruggieri2015_cord_ppms", "sd"), _ERROR_PCT)
+C2C3 = _area(
+    "cord_area_c2c3_mm2",
+    _C2C3,
+    derived(
+        published("ruggieri2015_cord_ppms", "sd"),
+        "its sd; printed in mm3, but by its size that of an area (a volume per length), in mm2",
+        "ruggieri2015_cord_ppms",
+    ),
+    _ERROR_PCT,
+)
 
 _SEPARATES = "RRMS and SPMS lie further apart at C7: c7-area-best-separates-spms-rrms"
 AREAS = (

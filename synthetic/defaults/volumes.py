@@ -23,7 +23,7 @@ from synthetic.defaults.reasons import (
     TIED,
 )
 from synthetic.observation import ImagingModel
-from synthetic.values import assumed, derived, published
+from synthetic.values import assumed, derived, published, worked_out
 
 __all__ = ["MODELS"]
 
@@ -45,14 +45,14 @@ _BRAIN_RATES = by_phenotype(
 )
 _PBVC_MEAN = published("lukas2015_pbvc_rate_spms")
 _PBVC_ERROR = derived(
-    -_PBVC_MEAN * published("altmann2009_pbvc_error_sd"),
+    -_PBVC_MEAN * worked_out("altmann2009_pbvc_error_sd"),
     "multiple of the mean annual change",
     "altmann2009_pbvc_error_sd",
     "lukas2015_pbvc_rate_spms",
 )
 _BRAIN_SLOPE_SD = derived(
     (
-        -_PBVC_MEAN * published("altmann2009_pbvc_slope_sd")
+        -_PBVC_MEAN * worked_out("altmann2009_pbvc_slope_sd")
         + math.sqrt(
             published("chataway2014_brain_rate_spms_placebo", "sd") ** 2
             - (_PBVC_ERROR * 12 / 25) ** 2
@@ -91,7 +91,7 @@ BRAIN = ImagingModel(
     error_sd=derived(
         -_PBVC_MEAN
         / 100
-        * published("altmann2009_nbv_error_sd")
+        * worked_out("altmann2009_nbv_error_sd")
         / math.sqrt(2)
         * published("ruggieri2015_nbv_ppms"),
         "error of a difference of two scans, in percent, over sqrt(2), of the mean volume",

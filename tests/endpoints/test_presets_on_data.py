@@ -6,6 +6,7 @@ Hand-worked subjects are the witness; `msoutcomes_sample.csv` comes from the R p
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +87,8 @@ def msprog(data_file: Callable[[str], Path]) -> Cohort:
 @pytest.fixture(scope="module")
 def trial() -> Cohort:
     """A synthetic trial, with both hands and no progression in the arms on purpose."""
-    with pytest.warns(EvidenceUncheckedWarning):
+    with warnings.catch_warnings():  # that of unchecked values comes once in a process
+        warnings.simplefilter("ignore", EvidenceUncheckedWarning)
         return generate_cohort("progressive", 20, n_subjects=300)
 
 

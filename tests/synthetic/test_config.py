@@ -12,6 +12,7 @@ from pmsstats.errors import DesignError
 from synthetic import (
     FACTORS,
     PRESETS,
+    TREATMENTS,
     Arm,
     CohortConfig,
     PerPhenotype,
@@ -23,6 +24,7 @@ from synthetic import (
 from synthetic.config import HAND_MEASURES, LESION_MEASURES
 
 THALAMUS = next(m for m in defaults.IMAGING if m.measure == "thalamus_ml")
+INFINITE = float("inf")
 SDMT = defaults.INSTRUMENTS[2]
 PPMS_ONLY = dataclasses.replace(defaults.POPULATION, mix=PerPhenotype(PPMS=1.0))
 
@@ -67,6 +69,18 @@ BROKEN_PARTS = [
     (defaults.SCHEDULE, {"weeks": (0, 24, 12)}, "must ascend from 0"),
     (defaults.SCHEDULE, {"weeks": (12, 24)}, "must ascend from 0"),
     (defaults.SCHEDULE, {"weeks": ()}, "must ascend from 0"),
+    (defaults.SCHEDULE, {"weeks": (0, 26.5, 52)}, r"whole numbers, got 26\.5.*`window_days`"),
+    (defaults.SCHEDULE, {"weeks": (0, True)}, "whole numbers, got True"),
+    (defaults.SCHEDULE, {"cognition_weeks": (0, "24")}, "`cognition_weeks`.*whole numbers"),
+    (defaults.CONVERSION, {"ris_to_ppms": INFINITE}, "`ris_to_ppms`.*must be finite and at least"),
+    (defaults.MISSINGNESS, {"dropout_rate": INFINITE}, "`dropout_rate`.*finite.*got inf"),
+    (defaults.MISSINGNESS, {"death_rate": float("nan")}, "`death_rate`.*finite.*got nan"),
+    (defaults.RELAPSES, {"severity": INFINITE}, "`severity`.*finite"),
+    (defaults.LESIONS, {"enhancing_days": INFINITE}, "`enhancing_days`.*finite"),
+    (defaults.POPULATION, {"relapse_free_years": INFINITE}, "`relapse_free_years`.*finite"),
+    (THALAMUS, {"sd": INFINITE}, "`sd`.*finite"),
+    (SDMT, {"slope": INFINITE}, "`slope` of instrument 'sdmt' must be finite"),
+    (SDMT, {"drift": float("nan")}, "`drift` of instrument 'sdmt' must be finite"),
     (defaults.SCHEDULE, {"imaging_weeks": (0, 25)}, "some of `weeks`, got also 25"),
     (defaults.SCHEDULE, {"window_days": 42.0}, "keep visits apart that are 12 weeks"),
     (defaults.POPULATION, {"mix": PerPhenotype(PPMS=0.5, SPMS=0.6)}, "must sum to 1, got 1.1"),
@@ -253,6 +267,23 @@ def test_every_number_of_a_preset_names_its_source(name):
     assert len(sources) > 100
     assert not (sources["source"] == "user").any()
     assert sources["parameter"].is_unique
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_assumption_says_what_speaks_for_it(name):
+    sources = preset(name).sources()
+    silent = sources[(sources["source"] == "assumption") & (sources["why"] == "")]
+    assert (sources["source"] == "assumption").sum() > 100
+    assert list(silent["parameter"]) == []
+
+
+@pytest.mark.parametrize("name", TREATMENTS)
+def test_every_assumed_effect_says_what_speaks_for_it(name):
+    sources = preset("review").for_study(mix={"SPMS": 1}, treatments=(name,)).sources()
+    effects = sources[sources["parameter"].str.startswith(f"arms.{name}.")]
+    assert len(effects) >= 1
+    silent = effects[(effects["source"] == "assumption") & (effects["why"] == "")]
+    assert list(silent["parameter"]) == []
 
 
 @pytest.mark.parametrize("name", PRESETS)

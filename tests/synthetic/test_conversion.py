@@ -12,7 +12,7 @@ from lifelines import CoxPHFitter
 
 from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import DesignError
-from synthetic import PerPhenotype, defaults
+from synthetic import PerPhenotype, defaults, generate_tables
 from synthetic.clinical import ConversionModel
 from synthetic.processes import FACTORS
 
@@ -89,6 +89,21 @@ def test_worsening_is_that_of_the_phenotype_of_the_moment(when, rate):
     events = counts[when]
     assert events > 1000
     assert abs(np.log(events / years[when] / rate)) < MONTE_CARLO_ERRORS / np.sqrt(events)
+
+
+def test_a_conversion_after_the_subject_has_left_is_not_known():
+    """Nobody sees who converts after exit; the truth keeps when they do."""
+    leaving = dataclasses.replace(defaults.MISSINGNESS, dropout_rate=0.5)
+    config = changed(
+        conversion=EQUAL, population=only("RRMS"), missingness=leaving, measures=("edss",)
+    )
+    tables = generate_tables(config, seed=22, n_subjects=2000)
+    known = tables.subjects.merge(tables.exits, on="subject_id")
+    day = np.ceil(365.25 * tables.truth.subjects["conversion_year"])
+    told = known["converted_to"].notna()
+    assert (day <= 7 * config.schedule.weeks[-1])[~told].any()
+    np.testing.assert_array_equal(told, day <= known["day"])
+    assert (known["conversion_day"] <= known["day"])[told].all()
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,24 @@ MONTE_CARLO_ERRORS = 4
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [1, 50, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
 def test_a_subject_draws_the_same_in_any_cohort(kind, n):
-    large = getattr(SubjectStreams(ROOT, 3 * BLOCK), kind)("purpose", 24)
+    large = getattr(SubjectStreams(ROOT, 50_000), kind)("purpose", 24)
     small = getattr(SubjectStreams(ROOT, n), kind)("purpose", 24)
     np.testing.assert_array_equal(small, large[:n])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_streams_of_a_later_block_are_that_block(kind):
+    """Whoever draws block 1 alone draws what subjects 4,096 and on have in the whole."""
+    whole = getattr(SubjectStreams(ROOT, 3 * BLOCK), kind)("purpose", 24)
+    second = getattr(SubjectStreams(ROOT, BLOCK + 5, 1), kind)("purpose", 24)
+    np.testing.assert_array_equal(second, whole[BLOCK : 2 * BLOCK + 5])
+
+
+def test_weekly_streams_of_a_later_block_are_that_block():
+    whole = SubjectStreams(ROOT, 2 * BLOCK).weekly_normal(("scan",), (0, 52))
+    second = SubjectStreams(ROOT, BLOCK, 1).weekly_normal(("scan",), (0, 52))
+    np.testing.assert_array_equal(second, whole[:, BLOCK:])
+    assert (whole[:, BLOCK:] != whole[:, :BLOCK]).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,6 +19,7 @@ from pmsstats import evidence
 from pmsstats.cohort import Cohort
 from pmsstats.errors import DesignError, EvidenceUncheckedWarning
 from synthetic import (
+    FACTORS,
     CohortConfig,
     SyntheticCohort,
     defaults,
@@ -27,6 +28,8 @@ from synthetic import (
     iter_tables,
     preset,
 )
+from synthetic.draws import BLOCK, SubjectStreams
+from synthetic.population import draw_population
 
 TABLES = ("subjects", "visits", "relapses", "exits")
 quiet = pytest.mark.filterwarnings("ignore::pmsstats.errors.EvidenceUncheckedWarning")
@@ -71,12 +74,42 @@ def test_a_subject_is_the_same_in_any_cohort(n, table):
     pd.testing.assert_frame_equal(pick(small), pick(large))
 
 
+def test_fifty_subjects_are_the_first_of_fifty_thousand():
+    config = preset("progressive").for_study(weeks=(0, 48), measures=("edss", "thalamus_ml"))
+    small = generate_tables(config, 3, n_subjects=50)
+    large = generate_tables(config, 3, n_subjects=50_000)
+    for table in TABLES:
+        few, many = getattr(small, table), getattr(large, table)
+        same = many[many["subject_id"] <= "S000050"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(few, same)
+
+
 def test_the_last_subject_of_a_small_cohort_beyond_one_block_of_streams():
     small = generate_tables("progressive", 3, n_subjects=4100)
     large = generate_tables("progressive", 3, n_subjects=4200)
     last = small.visits[small.visits["subject_id"] > "S004095"].reset_index(drop=True)
     same = large.visits["subject_id"].between("S004096", "S004100")
     pd.testing.assert_frame_equal(last, large.visits[same].reset_index(drop=True))
+
+
+def test_later_blocks_are_no_copies_of_the_first():
+    """Subject 4,097 has the numbers of its own place, not those of subject 1."""
+    tables = generate_tables("progressive", 3, n_subjects=2 * BLOCK)
+    latent = tables.truth.subjects[list(FACTORS)].to_numpy()
+    assert (latent[BLOCK:] != latent[:BLOCK]).all()
+    population = draw_population(
+        preset("progressive"), SubjectStreams(np.random.SeedSequence(3), 2 * BLOCK)
+    )
+    np.testing.assert_array_equal(latent, population.factors.T)
+    pieces = list(iter_tables("progressive", 3, n_subjects=BLOCK + 10, chunk=BLOCK))
+    last = pieces[1].truth.subjects[list(FACTORS)].to_numpy()
+    np.testing.assert_array_equal(last, latent[BLOCK : BLOCK + 10])
+
+
+@pytest.mark.parametrize("n_jobs", [0, 1.5, True, None])
+def test_impossible_numbers_of_processes_are_refused(n_jobs):
+    with pytest.raises(DesignError, match="`n_jobs` must be a number of processes from 1, or -1"):
+        generate_tables("progressive", 1, n_subjects=5, n_jobs=n_jobs)
 
 
 def test_leaving_measures_out_changes_nothing_else():

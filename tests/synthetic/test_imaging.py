@@ -300,6 +300,12 @@ ARMS = [
         {"slowing": (("demyelination", 0.8),)},
         lambda t: -(0.002 + 0.010 * (1 - 0.48)) * t,
     ),
+    # 0.6 x 0.5 + 0.4 x 0.25 of what exceeds controls is prevented
+    (
+        "two named processes",
+        {"slowing": (("iron", 0.25), ("demyelination", 0.5))},
+        lambda t: -(0.002 + 0.010 * (1 - 0.40)) * t,
+    ),
     ("reversal", {"slowing": (("demyelination", 2.0),)}, lambda t: -(0.002 + 0.010 * -0.2) * t),
     (
         "both, and then all slowed",
@@ -331,6 +337,17 @@ def test_hand_worked_courses_under_treatment(why, effects, change):
         expected = 16.0 * (1 + course(data["year"]))
         assert len(data) > 50
         np.testing.assert_allclose(data["thalamus_ml"], expected, rtol=0, atol=5.1e-5)
+
+
+def test_drivers_follow_the_squared_loadings_unless_they_are_given():
+    """Weights 0.6 and -0.3: squares 0.36 and 0.09, shares 0.8 and 0.2."""
+    loaded = dataclasses.replace(
+        EXACT, rate_loadings=(("demyelination_rate", 0.6), ("cord_rate", -0.3))
+    )
+    assert dict(loaded.driver_shares) == pytest.approx({"demyelination": 0.8, "cord": 0.2})
+    assert EXACT.driver_shares == (("neurodegeneration", 1.0),)
+    given = dataclasses.replace(loaded, drivers=(("iron", 1.0),))
+    assert given.driver_shares == (("iron", 1.0),)
 
 
 def test_after_conversion_the_mean_rate_is_the_new_phenotypes():

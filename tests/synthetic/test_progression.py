@@ -16,7 +16,7 @@ from lifelines import CoxPHFitter
 
 from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import DesignError
-from synthetic import Arm, CohortConfig, PerPhenotype, defaults
+from synthetic import Arm, CohortConfig, ConversionModel, PerPhenotype, defaults
 from synthetic.processes import FACTORS
 from synthetic.progression import Progression, _Clock, legal_edss, true_edss
 
@@ -245,6 +245,24 @@ def test_a_delayed_effect_begins_at_its_onset(begin, end, ratio):
     events = ((active >= begin) & (active < end)).sum()
     expected = EQUAL.worsening_rate["PPMS"] * ratio * (end - begin) * len(active)
     assert abs(events - expected) < MONTE_CARLO_ERRORS * np.sqrt(expected)
+
+
+def test_a_treatment_goes_on_working_after_conversion():
+    """Rates 0.4 before and 1.6 after, both halved: counts over person-time on either side."""
+    steady = dataclasses.replace(EQUAL, worsening_rate=PerPhenotype(RRMS=0.4, SPMS=1.6))
+    config = changed(
+        disability=steady, population=only("RRMS"), conversion=ConversionModel(rrms_to_spms=0.6),
+        arms=(Arm(name="active", share=1.0, worsening_hazard_ratio=0.5),),
+    )  # fmt: skip
+    draws = draw(config, seed=12, n_subjects=N)
+    horizon = 2.5
+    when = np.minimum(draws.conversion.year, horizon)
+    steps = draws.steps
+    before = (steps < when[:, None]).sum(), when.sum()
+    after = ((steps >= when[:, None]) & (steps < horizon)).sum(), (horizon - when).sum()
+    for (events, years), rate in ((before, 0.2), (after, 0.8)):
+        assert events > 1000
+        assert abs(np.log(events / years / rate)) < MONTE_CARLO_ERRORS / np.sqrt(events)
 
 
 def test_a_longer_follow_up_changes_nothing_before():

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import DesignError
-from synthetic import CohortConfig, PerPhenotype, RelapseModel, defaults, generate_tables
+from synthetic import Arm, CohortConfig, PerPhenotype, RelapseModel, defaults, generate_tables
 from synthetic.processes import FACTORS
 from synthetic.relapses import Relapses, relapse_activity, relapse_impairment
 
@@ -35,6 +35,20 @@ def test_counts_have_negative_binomial_moments(dispersion):
     fourth = ((counts - counts.mean()) ** 4).mean()
     variance_error = np.sqrt((fourth - variance**2) / N)
     assert abs(counts.var() - variance) < MONTE_CARLO_ERRORS * variance_error
+
+
+@pytest.mark.parametrize(("arm", "ratio"), [(0, 1.0), (1, 0.4)])
+def test_a_treatment_multiplies_the_rate_of_relapses(arm, ratio):
+    """Counts per arm have the mean rate times the ratio of the arm."""
+    arms = (
+        Arm(name="placebo", share=0.5),
+        Arm(name="active", share=0.5, relapse_rate_ratio=0.4),
+    )
+    draws = draw(changed(population=only("RRMS"), arms=arms), seed=13, n_subjects=N)
+    counts = (draws.relapses.years < YEARS).sum(axis=1)[draws.population.arm == arm]
+    mean = defaults.RELAPSES.rate["RRMS"] * ratio * YEARS
+    variance = mean + defaults.RELAPSES.dispersion * mean**2
+    assert abs(counts.mean() - mean) < MONTE_CARLO_ERRORS * np.sqrt(variance / len(counts))
 
 
 def test_rates_of_who_had_no_relapse_are_those_of_a_thinned_cohort():

@@ -60,6 +60,21 @@ def test_an_upgrade_shifts_a_site_once_and_renames_its_scanner():
     assert abs(shift.std() - 0.14) < MONTE_CARLO_ERRORS * 0.14 / np.sqrt(2 * len(shift))
 
 
+def test_upgrades_are_spread_evenly_over_the_follow_up():
+    """By week 24 a quarter of the scanners have changed, by 48 half, by 72 three quarters."""
+    config = CohortConfig(
+        n_subjects=4000, population=PPMS_ONLY, imaging=(EXACT,), measures=("thalamus_ml",),
+        sites=SiteModel(n_sites=400, upgrade_share=1.0),
+    )  # fmt: skip
+    tables = generate_tables(config.for_study(weeks=(0, 24, 48, 72, 96)), 6)
+    visits = tables.visits.merge(tables.subjects, on="subject_id")
+    for week, share in ((24, 0.25), (48, 0.5), (72, 0.75)):
+        seen = visits[visits["visit"] == f"W{week}"].groupby("site_id")["scanner_id"].first()
+        error = np.sqrt(share * (1 - share) / len(seen))
+        late = 0.01  # visits come up to a week late, and the follow-up ends with the last of them
+        assert abs(seen.str.endswith("b").mean() - share) < MONTE_CARLO_ERRORS * error + late
+
+
 def test_one_site_has_no_offset():
     tables, visits = _cohort(1)
     assert (visits["thalamus_ml"] == 14.0).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pmsstats.errors import DesignError
@@ -36,6 +38,42 @@ def test_nothing_asked_is_nothing_changed():
     assert study == REVIEW
     kept = preset("progressive").for_study(complete=False)
     assert kept == preset("progressive")
+
+
+def test_missing_data_are_the_default_where_the_description_has_none():
+    """The complete preset, seen with missing data, loses subjects and visits as the default."""
+    config = REVIEW.for_study(complete=False)
+    assert REVIEW.missingness != defaults.MISSINGNESS
+    assert config.missingness == defaults.MISSINGNESS
+    tables = generate_tables(
+        config.for_study(
+            complete=False, n_subjects=500, mix={"PPMS": 1}, weeks=(0, 52, 104), measures=("edss",)
+        ),
+        1,
+    )
+    reasons = set(tables.exits["reason"])
+    assert "completed" in reasons
+    assert len(reasons) > 1
+    assert len(tables.visits) < 3 * 500
+
+
+def test_missing_data_of_the_description_are_kept():
+    own = dataclasses.replace(defaults.MISSINGNESS, missed_visit=0.5)
+    config = dataclasses.replace(REVIEW, missingness=own)
+    assert config.for_study(complete=False).missingness == own
+    assert config.for_study().missingness == REVIEW.missingness
+
+
+def test_who_had_no_relapse_for_years_has_fewer():
+    """Of a gamma rate of mean m and shape 1, t years without an event leave m / (1 + m t)."""
+    config = REVIEW.for_study(n_subjects=5000, mix={"RRMS": 1}, weeks=(0, 52), measures=("edss",))
+    asked = config.for_study(relapse_free_years=2.0)
+    assert asked.population.relapse_free_years == 2.0
+    rate = generate_tables(asked, 1).truth.subjects["relapse_rate"]
+    mean = config.relapses.rate["RRMS"]
+    assert config.relapses.dispersion == 1.0
+    error = rate.std() / len(rate) ** 0.5
+    assert abs(rate.mean() - mean / (1 + 2.0 * mean)) < 4 * error
 
 
 def test_arms_are_named_treatments_in_equal_shares():
@@ -73,6 +111,9 @@ def test_conversion_is_switched_on_and_off():
         ({"mix": {"SPSM": 1}}, "Did you mean 'SPMS'"),
         ({"mix": {"SPMS": -1}}, "at least 0, got -1"),
         ({"mix": {"SPMS": 0}}, "positive share"),
+        ({"mix": {"SPMS": float("inf")}}, "finite shares of at least 0, got inf for SPMS"),
+        ({"weeks": (0, 26.5, 52)}, r"`weeks` of the schedule must be whole numbers, got 26\.5"),
+        ({"weeks": (0, 52), "imaging_weeks": (0, 52.0)}, "`imaging_weeks`.*whole numbers"),
         ({"treatments": ("siponimd",)}, "Did you mean 'siponimod'"),
         ({"treatments": ("placebo",)}, "not randomised"),
         ({"measures": ("thalamus_m",)}, "Did you mean 'thalamus_ml'"),

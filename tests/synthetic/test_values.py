@@ -10,7 +10,7 @@ import pytest
 
 from pmsstats import evidence
 from pmsstats.errors import DesignError, SchemaError
-from synthetic.values import PerPhenotype, Sourced, assumed, derived, published
+from synthetic.values import PerPhenotype, Sourced, assumed, derived, published, worked_out
 
 
 def test_a_sourced_number_is_a_float_with_a_source():
@@ -50,6 +50,35 @@ def test_a_record_without_the_number_cannot_anchor():
     assert evidence.record("azevedo2018_thalamus_rate_hc").sd is None
     with pytest.raises(DesignError, match="cannot anchor"):
         published("azevedo2018_thalamus_rate_hc", "sd")
+
+
+NO_ANCHORS = [
+    ("koch2017_cdp12_96w_ppms_placebo", "secondary"),
+    ("eshaghi2018_dgm_rate_ppms", "memory"),
+]
+"""Records that nobody has read at their source, and how they were."""
+
+
+@pytest.mark.parametrize(("record_id", "verified"), NO_ANCHORS)
+def test_a_record_not_read_at_its_source_cannot_anchor(record_id, verified):
+    found = evidence.record(record_id)
+    assert found.value is not None
+    assert found.verified == verified
+    for take in (published, worked_out, lambda name: derived(1.0, "half of it", name)):
+        with pytest.raises(DesignError, match=f"cannot anchor.*verified by '{verified}'"):
+            take(record_id)
+
+
+def test_a_value_that_is_not_printed_is_worked_out():
+    """3.9 % of 943 had a relapse in 1904 patient-years."""
+    number = worked_out("wolinsky2004_relapses_ppms")
+    assert number == pytest.approx(0.039 * 943 / 1904, abs=5e-5)
+    assert number.record_ids == ("wolinsky2004_relapses_ppms",)
+    assert "1904 patient-years" in number.why
+    with pytest.raises(DesignError, match=r"not printed but worked out.*worked_out\('wolinsky2004"):
+        published("wolinsky2004_relapses_ppms")
+    with pytest.raises(DesignError, match=r"printed as it is.*published\('azevedo2018"):
+        worked_out("azevedo2018_thalamus_rate_hc")
 
 
 def test_table_by_phenotype_is_hashable_and_ordered():

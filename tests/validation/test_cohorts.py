@@ -163,6 +163,56 @@ def test_phenotypes_share_the_sites_of_a_study():
     assert pd.Series(studies.group).value_counts().to_dict() == {"PPMS": 30, "HC": 20}
 
 
+@dataclasses.dataclass(frozen=True)
+class Recorder:
+    """A config that remembers what it was asked for."""
+
+    asked: list
+
+    def for_study(self, **asked):
+        self.asked.append(asked)
+        return FakeConfig().for_study(**asked)
+
+
+INCLUSION = {
+    "age": (30.0, 65.0),
+    "edss": (3.0, 6.5),
+    "duration": (0.0, 5.0),
+    "relapse_free_years": 2.0,
+    "sites": 3,
+    "conversion": True,
+    "treatments": ("placebo", "active"),
+}
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_inclusion_criteria_reach_the_generator(complete):
+    recorder = Recorder([])
+    design = StudyDesign(groups=(("PPMS", 30),), years=(0.0, 1.0), **INCLUSION)
+    generate_cohorts(
+        fake_cohort, recorder, plan_of(dataclasses.replace(RATED, design=design)),
+        sizes={"PPMS": 30}, measures=("thalamus_ml",), seed=1, purpose=("test",),
+        complete=complete,
+    )  # fmt: skip
+    asked = recorder.asked[-1]
+    assert {name: asked[name] for name in INCLUSION} == INCLUSION
+    assert asked["complete"] is complete
+    assert asked["mix"] == {"PPMS": 1.0}
+
+
+def test_a_number_that_arms_do_not_divide_is_shared_out_from_the_first():
+    config = FakeConfig(n_subjects=400, mix=(("PPMS", 1.0),))
+    tables = fake_cohort(config, 3)
+    names = ("placebo", "active", "third")
+    tables.subjects["arm"] = np.resize(names, len(tables.subjects))
+    made = cohort_arrays(tables, years=(0.0, 1.0), planned_weeks=(0, 52), arm_names=names)
+    studies = cut_studies([made], (("PPMS", 11),), 4)
+    assert np.bincount(studies.arm).tolist() == [4, 4, 3]
+    drawn = tables.subjects["arm"].to_numpy()[studies.rows]
+    assert (drawn == np.array(names)[studies.arm]).all()
+    assert len(np.unique(studies.rows)) == studies.rows.size
+
+
 def test_too_few_subjects_are_refused(arrays):
     with pytest.raises(DesignError, match="3 studies of 40 PPMS need 120 subjects"):
         cut_studies([arrays], (("PPMS", 40),), 3)

@@ -74,6 +74,24 @@ def test_under_no_effect_tests_keep_their_level(checks):
     assert abs(kept - 0.95) < 4 * np.sqrt(0.95 * 0.05 / N_REPLICATES)
 
 
+def test_more_than_100_replicates_are_not_the_first_100_again():
+    plain = Difference(measure="thalamus_ml", groups=("PPMS",), versus=("HC",), adjust=())
+    check = Check(
+        finding="t-test",
+        claims=(Claim(analysis=plain, expect="lower"),),
+        design=StudyDesign(groups=(("PPMS", 14), ("HC", 11)), years=(0.0,)),
+    )
+    found = [
+        replicate_studies(fake_cohort, FakeConfig(), 8, n_replicates=n, checks=[check], n=200)
+        .findings["probability"]
+        .item()
+        * n
+        for n in (100, 200, 300)
+    ]
+    parts = np.diff(found, prepend=0.0)  # found in each hundred: random, hence not all the same
+    assert len(set(parts.round(6))) > 1
+
+
 def test_claims_that_exclude_each_other_are_never_both_found(result):
     assert result.findings.set_index("finding").loc["contradicted", "probability"] == 0.0
 

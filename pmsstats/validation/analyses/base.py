@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from pmsstats.cohort import default_dictionary
+from pmsstats.errors import DesignError, nearest
 
 if TYPE_CHECKING:
     from pmsstats.validation.design import StudyDesign
@@ -82,29 +84,35 @@ class Estimates:
 class Analysis(abc.ABC):
     """An analysis that a statistician would run, on all studies of a design at once.
 
-    Subclasses are frozen dataclasses of plain fields.
+    Subclasses are frozen dataclasses of plain fields, with `groups` among them. They say which of
+    their fields name variables (`_reads`), phenotypes (`_sides`) and events (`_events`), and
+    compute in `_estimate`; the rest follows.
     """
 
-    @property
-    @abc.abstractmethod
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads, as the generator emits them."""
+    groups: tuple[str, ...]
+    arm: str = ""
+    """Only subjects of this arm; all by default."""
+
+    needs_followup: bool = False
+    """Whether it reads more than the baseline visit."""
+
+    _reads: ClassVar[tuple[str, ...]] = ("measure",)
+    _sides: ClassVar[tuple[str, ...]] = ("groups",)
+    _events: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abc.abstractmethod
     def units(self) -> str:
         """Unit of the estimate."""
 
-    @property
-    @abc.abstractmethod
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-
     @abc.abstractmethod
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
 
     @abc.abstractmethod
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the estimate of each study, of the subjects concerned."""
+
     def estimate(self, studies: Studies) -> Estimates:
         """Compute the estimate of each study.
 
@@ -118,21 +126,37 @@ class Analysis(abc.ABC):
         Estimates
             One for each.
         """
+        return self._estimate(self._concerned(studies))
+
+    def _concerned(self, studies: Studies) -> Studies:
+        """Select the subjects concerned; they are those that the estimates count."""
+        return studies.select(self.phenotypes, arm=self.arm)
 
     @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return False
+    def measures(self) -> tuple[str, ...]:
+        """Measures that it reads, as the generator emits them."""
+        return emitted(*self._named(self._reads))
 
     @property
-    def needs_arms(self) -> int:
-        """Number of arms that it needs."""
-        return 0
+    def phenotypes(self) -> tuple[str, ...]:
+        """Phenotypes that it needs."""
+        return self._named(self._sides)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Events that it reads: endpoint presets, or ``"conversion"``."""
-        return ()
+        return self._named(self._events)
+
+    @property
+    def needs_arms(self) -> int:
+        """Number of arms that it needs."""
+        return 1 if self.arm else 0
+
+    def _named(self, fields: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names that some fields hold, one or several each, without repetition."""
+        values = (getattr(self, field) for field in fields)
+        found = [(value,) if isinstance(value, str) else value for value in values]
+        return tuple(dict.fromkeys(name for names in found for name in names))
 
     def problem(self, design: StudyDesign) -> str:
         """Say why a design cannot carry the analysis.
@@ -161,6 +185,47 @@ class Analysis(abc.ABC):
                 f"`treatments={design.treatments!r}`."
             )
         return ""
+
+
+class AtVisit(Analysis):
+    """An analysis of one visit, `at` so many years from baseline."""
+
+    at: float
+
+    @property
+    def needs_followup(self) -> bool:
+        """Whether it reads more than the baseline visit."""
+        return self.at > 0
+
+
+class FollowUp(Analysis):
+    """An analysis of what happens after the baseline visit."""
+
+    needs_followup = True
+
+
+def check_choice(name: str, value: str, options: Sequence[str]) -> None:
+    """Refuse a word that is not among those allowed.
+
+    Parameters
+    ----------
+    name : str
+        Of the field.
+    value : str
+        What it holds.
+    options : sequence of str
+        What it may hold.
+
+    Raises
+    ------
+    DesignError
+        If it is none of them.
+    """
+    if value not in options:
+        raise DesignError(
+            f"`{name}` must be one of {', '.join(options)}, got {value!r}."
+            f"{nearest(str(value), options)}"
+        )
 
 
 def emitted(*names: str) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from pmsstats.errors import DesignError, nearest
 from pmsstats.validation.analyses.arrays import correlation, ranks, residuals
 from pmsstats.validation.analyses.base import (
-    Analysis,
+    AtVisit,
     Estimates,
     FloatArray,
-    emitted,
+    FollowUp,
+    check_choice,
     group_text,
     label_of,
 )
@@ -25,26 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["ChangeCorrelation", "Correlation", "CorrelationContrast", "Method"]
 
 Method = Literal["spearman", "pearson"]
-
-
-def check_method(method: str) -> None:
-    """Refuse an unknown method.
-
-    Parameters
-    ----------
-    method : str
-        Name of a correlation.
-
-    Raises
-    ------
-    DesignError
-        If it is unknown.
-    """
-    if method not in get_args(Method):
-        raise DesignError(
-            f"`method` must be one of {', '.join(get_args(Method))}, got {method!r}."
-            f"{nearest(str(method), get_args(Method))}"
-        )
 
 
 def partial_correlation(
@@ -123,7 +103,7 @@ def correlation_estimates(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Correlation(Analysis):
+class Correlation(AtVisit):
     """Correlation of two measures across persons, by default within groups.
 
     Parameters
@@ -161,34 +141,17 @@ class Correlation(Analysis):
     arm: str = ""
     pooled: bool = False
 
+    _reads = ("first", "second", "partial")
+    units = "correlation"
+
     def __post_init__(self) -> None:
         """Refuse an unknown method."""
-        check_method(self.method)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second, *self.partial)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
+        check_choice("method", self.method, get_args(Method))
 
     @property
     def needs_followup(self) -> bool:
         """Whether it reads more than the baseline visit."""
         return max(self.at, self.at_second or 0.0) > 0
-
-    @property
-    def needs_arms(self) -> int:
-        """Number of arms that it needs."""
-        return 1 if self.arm else 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "correlation"
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -199,20 +162,8 @@ class Correlation(Analysis):
             f"{group_text(self.groups)}"
         )
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the correlation in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups, arm=self.arm)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the correlation in each study."""
         second = self.at if self.at_second is None else self.at_second
         pair = [chosen.at(self.first, self.at), chosen.at(self.second, second)]
         partial = [chosen.at(name, self.at) for name in self.partial]
@@ -222,7 +173,7 @@ class Correlation(Analysis):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeCorrelation(Analysis):
+class ChangeCorrelation(FollowUp):
     """Correlation of the annual changes of two measures across persons.
 
     Parameters
@@ -250,59 +201,30 @@ class ChangeCorrelation(Analysis):
     method: Method = "spearman"
     arm: str = ""
 
+    _reads = ("changes",)
+    units = "correlation"
+
     def __post_init__(self) -> None:
         """Refuse an unknown method."""
-        check_method(self.method)
+        check_choice("method", self.method, get_args(Method))
 
     @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, *(() if self.outcomes else (self.second,)))
+    def changes(self) -> tuple[str, ...]:
+        """Measures whose change is read: the second may be an event."""
+        return (self.first,) if self.outcomes else (self.first, self.second)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Events that it reads."""
         return (self.second,) if is_event(self.second) else ()
 
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
-
-    @property
-    def needs_arms(self) -> int:
-        """Number of arms that it needs."""
-        return 1 if self.arm else 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "correlation"
-
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
         other = self.second if self.outcomes else f"change of {label_of(self.second)}"
         return f"change of {label_of(self.first)} with {other}, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the correlation in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups, arm=self.arm)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the correlation in each study."""
         if self.outcomes:
             event = chosen.event(self.second)
             second = np.where(np.isfinite(event.duration), event.happened, np.nan)
@@ -314,7 +236,7 @@ class ChangeCorrelation(Analysis):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelationContrast(Analysis):
+class CorrelationContrast(AtVisit):
     """Which of two measures correlates more with a third, in the same persons.
 
     Parameters
@@ -355,29 +277,12 @@ class CorrelationContrast(Analysis):
     method: Method = "spearman"
     at: float = 0.0
 
+    _reads = ("first", "second", "other")
+    units = "Fisher z"
+
     def __post_init__(self) -> None:
         """Refuse an unknown method."""
-        check_method(self.method)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second, self.other)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return self.at > 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "Fisher z"
+        check_choice("method", self.method, get_args(Method))
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -386,20 +291,8 @@ class CorrelationContrast(Analysis):
             f"{label_of(self.second)}, {group_text(self.groups)}"
         )
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the contrast in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the contrast in each study."""
         values = [chosen.at(name, self.at) for name in (self.first, self.second, self.other)]
         left, n, k = partial_correlation(chosen.group_terms(), values, [], self.method)
         r13, r23 = correlation(left[0], left[2]), correlation(left[1], left[2])

@@ -15,10 +15,9 @@ from pmsstats.validation.analyses.arrays import (
     pooled_sd,
 )
 from pmsstats.validation.analyses.base import (
-    Analysis,
+    AtVisit,
     Estimates,
     FloatArray,
-    emitted,
     group_text,
     label_of,
     unit_of,
@@ -30,88 +29,99 @@ if TYPE_CHECKING:
 __all__ = ["Difference", "DifferenceContrast", "PairedDifference"]
 
 
-def check_sides(groups: tuple[str, ...], versus: tuple[str, ...], split: object) -> None:
-    """Refuse a comparison that has no two sides.
+def check_apart(groups: tuple[str, ...], versus: tuple[str, ...]) -> None:
+    """Refuse a phenotype on both sides of a comparison.
 
     Parameters
     ----------
     groups, versus : tuple of str
         Phenotypes on either side.
-    split : object
-        Cut within the groups, or None.
 
     Raises
     ------
     DesignError
-        If there are no two sides, or a phenotype is on both.
+        If one stands in both.
     """
-    if not groups or bool(versus) == (split is not None):
-        raise DesignError(
-            "A comparison needs `groups`, and either `versus` (other groups) or `split` (a cut "
-            f"within the groups), got groups={groups!r}, versus={versus!r}, split={split!r}."
-        )
     both = sorted(set(groups) & set(versus))
     if both:
         raise DesignError(f"{', '.join(both)} stands in `groups` and in `versus`.")
 
 
-def sides_text(
-    groups: tuple[str, ...], versus: tuple[str, ...], split: tuple[str, float] | None
-) -> str:
+def sides_text(groups: tuple[str, ...], versus: tuple[str, ...]) -> str:
     """Name the two sides of a comparison.
 
     Parameters
     ----------
     groups, versus : tuple of str
         Phenotypes.
-    split : tuple of (str, float), optional
-        Variable and cut.
 
     Returns
     -------
     str
         For example ``"PPMS minus HC"``.
     """
-    if split is None:
-        return f"{group_text(groups)} minus {group_text(versus)}"
-    return f"{label_of(split[0])} below {split[1]:g} minus others, {group_text(groups)}"
+    return f"{group_text(groups)} minus {group_text(versus)}"
 
 
-def side(
-    studies: Studies,
-    groups: tuple[str, ...],
-    versus: tuple[str, ...],
-    split: tuple[str, float] | None,
-    at: float,
-) -> tuple[Studies, FloatArray]:
-    """Return the subjects compared, and 1 for those on the first side.
+class TwoSides(AtVisit):
+    """A comparison of `groups` with `versus`, or of those below a cut with others.
 
-    Parameters
-    ----------
-    studies : Studies
-        Many studies.
-    groups, versus : tuple of str
-        Phenotypes on either side.
-    split : tuple of (str, float), optional
-        Variable and cut: the first side is below it.
-    at : float, years
-        When the variable is read.
-
-    Returns
-    -------
-    tuple of Studies and ndarray, shape (n_studies, n_subjects)
-        Those of the groups named, and 1.0 or 0.0 (NaN where the variable is missing).
+    Raises
+    ------
+    DesignError
+        If there are no two sides, or a phenotype is on both.
     """
-    chosen = studies.select((*groups, *versus))
-    if split is None:
-        first = np.isin(chosen.group, groups).astype(float)
-        return chosen, np.broadcast_to(first, chosen.shape)
-    value = chosen.at(split[0], at)
-    return chosen, np.where(np.isnan(value), np.nan, (value < split[1]).astype(float))
+
+    versus: tuple[str, ...]
+    split: tuple[str, float] | None = None
+    """Variable and cut within the groups."""
+
+    _sides = ("groups", "versus")
+
+    def __post_init__(self) -> None:
+        """Refuse a comparison without two sides."""
+        if not self.groups or bool(self.versus) == (self.split is not None):
+            raise DesignError(
+                "A comparison needs `groups`, and either `versus` (other groups) or `split` (a "
+                f"cut within the groups), got groups={self.groups!r}, versus={self.versus!r}, "
+                f"split={self.split!r}."
+            )
+        check_apart(self.groups, self.versus)
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """Variable that splits, if any."""
+        return (self.split or ())[:1]
+
+    def sides(self) -> str:
+        """Return the two sides in words."""
+        if self.split is None:
+            return sides_text(self.groups, self.versus)
+        name, cut = self.split
+        return f"{label_of(name)} below {cut:g} minus others, {group_text(self.groups)}"
+
+    def is_first(self, chosen: Studies) -> FloatArray:
+        """Return 1 for the subjects on the first side, 0 for the others.
+
+        Parameters
+        ----------
+        chosen : Studies
+            Many studies, of the subjects compared.
+
+        Returns
+        -------
+        ndarray, shape (n_studies, n_subjects)
+            NaN where the variable that splits is missing.
+        """
+        if self.split is None:
+            first = np.isin(chosen.group, self.groups).astype(float)
+            return np.broadcast_to(first, chosen.shape)
+        value = chosen.at(self.split[0], self.at)
+        return np.where(np.isnan(value), np.nan, (value < self.split[1]).astype(float))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(Analysis):
+class Difference(TwoSides):
     """Adjusted difference of means between groups, from a linear model.
 
     Parameters
@@ -143,29 +153,12 @@ class Difference(Analysis):
     standardise: bool = True
     split: tuple[str, float] | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse a comparison without two sides."""
-        check_sides(self.groups, self.versus, self.split)
+    _reads = ("measure", "covariates", "cut")
 
     @property
     def covariates(self) -> tuple[str, ...]:
         """Covariates of the model, without the variable that splits."""
         return tuple(a for a in self.adjust if self.split is None or a != self.split[0])
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure, *self.covariates, *(self.split or ())[:1])
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return (*self.groups, *self.versus)
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return self.at > 0
 
     @property
     def units(self) -> str:
@@ -175,23 +168,11 @@ class Difference(Analysis):
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
         when = f" at {self.at:g} years" if self.at else ""
-        sides = sides_text(self.groups, self.versus, self.split)
-        return f"{label_of(self.measure)}{when}: {sides}"
+        return f"{label_of(self.measure)}{when}: {self.sides()}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the difference in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen, first = side(studies, self.groups, self.versus, self.split, self.at)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the difference in each study."""
+        first = self.is_first(chosen)
         y = chosen.at(self.measure, self.at)
         covariates = [chosen.at(name, self.at) for name in self.covariates]
         fit = linear_fit(y, [first, *covariates])
@@ -210,7 +191,7 @@ class Difference(Analysis):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DifferenceContrast(Analysis):
+class DifferenceContrast(TwoSides):
     """Which of two measures separates two sides more: one standardised difference less another.
 
     Parameters
@@ -243,51 +224,16 @@ class DifferenceContrast(Analysis):
     at: float = 0.0
     adjust: tuple[str, ...] = ("age", "female")
 
-    def __post_init__(self) -> None:
-        """Refuse a comparison without two sides."""
-        check_sides(self.groups, self.versus, None)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second, *self.adjust)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return (*self.groups, *self.versus)
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return self.at > 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "SD"
+    _reads = ("first", "second", "adjust")
+    units = "SD"
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
-        return (
-            f"{sides_text(self.groups, self.versus, None)}: {label_of(self.first)} less "
-            f"{label_of(self.second)}"
-        )
+        return f"{self.sides()}: {label_of(self.first)} less {label_of(self.second)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the contrast in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen, indicator = side(studies, self.groups, self.versus, None, self.at)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the contrast in each study."""
+        indicator = self.is_first(chosen)
         pair = [chosen.at(name, self.at) for name in (self.first, self.second)]
         both = np.isfinite(pair[0]) & np.isfinite(pair[1])
         pair = [np.where(both, y, np.nan) for y in pair]
@@ -305,7 +251,7 @@ class DifferenceContrast(Analysis):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedDifference(Analysis):
+class PairedDifference(AtVisit):
     """Mean difference of two measures of the same persons.
 
     Parameters
@@ -329,20 +275,7 @@ class PairedDifference(Analysis):
     standardise: bool = True
     factor: float = 1.0
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return self.at > 0
+    _reads = ("first", "second")
 
     @property
     def units(self) -> str:
@@ -355,20 +288,8 @@ class PairedDifference(Analysis):
         pair = f"{label_of(self.first)} minus {times}{label_of(self.second)}"
         return f"{pair}, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the mean difference in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the mean difference in each study."""
         second = self.factor * chosen.at(self.second, self.at)
         moments = mean_and_variance(chosen.at(self.first, self.at) - second)
         df = moments.n - 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from pmsstats.validation.analyses.base import Analysis, Estimates, FloatArray, group_text
+from pmsstats.validation.analyses.base import Estimates, FloatArray, FollowUp, group_text
 
 if TYPE_CHECKING:
     from pmsstats.validation.studies import Studies
@@ -17,7 +17,7 @@ __all__ = ["OutcomeSensitivity"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutcomeSensitivity(Analysis):
+class OutcomeSensitivity(FollowUp):
     """Power of a small trial on an event, less the power that trials want, in percentage points.
 
     Parameters
@@ -48,30 +48,9 @@ class OutcomeSensitivity(Analysis):
     power: float = 0.8
     alpha: float = 0.05
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads: those of the outcome."""
-        return ()
-
-    @property
-    def outcomes(self) -> tuple[str, ...]:
-        """Events that it reads."""
-        return (self.outcome,)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "percentage points"
+    _reads = ()  # those of the outcome are added where it is rated
+    _events = ("outcome",)
+    units = "percentage points"
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -80,20 +59,8 @@ class OutcomeSensitivity(Analysis):
             f"{self.hazard_ratio:g}, less {100 * self.power:g} %, {group_text(self.groups)}"
         )
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the power from each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the power from each study."""
         events = chosen.event(self.outcome)
         known = np.isfinite(events.duration)
         n = known.sum(axis=1)

@@ -11,10 +11,13 @@ from pmsstats.endpoints import PRESETS
 from pmsstats.errors import DesignError, nearest
 from pmsstats.validation.analyses.base import FloatArray
 
-__all__ = ["CONVERSION", "Events", "is_event", "split_outcome"]
+__all__ = ["CONVERSION", "VISIT_WINDOW_DAYS", "Events", "is_event", "split_outcome"]
 
 CONVERSION = "conversion"
 """The event of changing phenotype, as the subjects' table records it."""
+
+VISIT_WINDOW_DAYS = 10.0
+"""A visit planned for some time may take place so much later, and still belongs to it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

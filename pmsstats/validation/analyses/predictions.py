@@ -9,15 +9,20 @@ import numpy as np
 
 from pmsstats.validation.analyses.arrays import linear_fit, mean_and_variance, residuals
 from pmsstats.validation.analyses.base import (
-    Analysis,
     Estimates,
     FloatArray,
-    emitted,
+    FollowUp,
     group_text,
     label_of,
 )
 from pmsstats.validation.analyses.cox import fit_hazards
-from pmsstats.validation.analyses.outcomes import CONVERSION, Events, is_event, split_outcome
+from pmsstats.validation.analyses.outcomes import (
+    CONVERSION,
+    VISIT_WINDOW_DAYS,
+    Events,
+    is_event,
+    split_outcome,
+)
 
 if TYPE_CHECKING:
     from pmsstats.validation.studies import Studies
@@ -57,10 +62,10 @@ def censored(events: Events, horizon: float | None, last: float) -> Events:
     events : Events
         First events.
     horizon : float, optional, years
-        None leaves them as they are.
+        None leaves them as they are. A visit planned for then counts, though it may come some
+        days late.
     last : float, years
-        Last planned visit: a horizon from then on leaves events as they are, because visits may
-        come some days late.
+        Last planned visit: a horizon from then on leaves events as they are.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def censored(events: Events, horizon: float | None, last: float) -> Events:
     """
     if horizon is None or horizon >= last:
         return events
-    end = horizon * _DAYS_PER_YEAR
+    end = horizon * _DAYS_PER_YEAR + VISIT_WINDOW_DAYS
     return Events(
         duration=np.minimum(events.duration, end),
         happened=events.happened & (events.duration <= end),
@@ -107,7 +112,7 @@ def hazard_estimates(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction(Analysis):
+class Prediction(FollowUp):
     """Association of a baseline measure with what follows, towards worse.
 
     Parameters
@@ -137,31 +142,22 @@ class Prediction(Analysis):
     horizon: float | None = None
     adjust: tuple[str, ...] = ()
 
+    _reads = ("measure", "follows", "adjust")
+
     def __post_init__(self) -> None:
         """Refuse an unknown outcome."""
         if not is_event(self.outcome):
             split_outcome(self.outcome)
 
     @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        follows = () if self.outcomes else split_outcome(self.outcome)[:1]
-        return emitted(self.measure, *follows, *self.adjust)
+    def follows(self) -> tuple[str, ...]:
+        """Measure whose change or level is the outcome, if that is no event."""
+        return () if self.outcomes else split_outcome(self.outcome)[:1]
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Events that it reads."""
         return (self.outcome,) if is_event(self.outcome) else ()
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
 
     @property
     def units(self) -> str:
@@ -174,20 +170,8 @@ class Prediction(Analysis):
         what = self.outcome if self.outcomes else self.outcome.replace("_", " ")
         return f"worse {label_of(self.measure)} and {what}{within}, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the association in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the association in each study."""
         scored = scored_worse(chosen, self.measure)
         adjust = [chosen.at(name, 0.0) for name in self.adjust]
         if self.outcomes:
@@ -215,7 +199,7 @@ class Prediction(Analysis):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConversionPrediction(Analysis):
+class ConversionPrediction(FollowUp):
     """Log hazard ratio of converting to another phenotype, per standard deviation towards worse.
 
     Parameters
@@ -235,49 +219,19 @@ class ConversionPrediction(Analysis):
     to: str = ""
     horizon: float | None = None
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
+    units = "log hazard ratio per SD"
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Events that it reads."""
         return (CONVERSION,)
 
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "log hazard ratio per SD"
-
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
         to = f" to {self.to}" if self.to else ""
         return f"worse {label_of(self.measure)} and conversion{to}, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the association in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the association in each study."""
         events = censored(chosen.event(CONVERSION, self.to), self.horizon, chosen.years[-1])
         return hazard_estimates(chosen, events, scored_worse(chosen, self.measure), [])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pmsstats.errors import DesignError
 from pmsstats.validation.analyses.arrays import (
     Ratio,
     influence_error,
@@ -16,28 +15,19 @@ from pmsstats.validation.analyses.arrays import (
     welch_df,
 )
 from pmsstats.validation.analyses.base import (
-    Analysis,
     Estimates,
     FloatArray,
-    emitted,
+    FollowUp,
     group_text,
     label_of,
     unit_of,
 )
+from pmsstats.validation.analyses.differences import check_apart, sides_text
 
 if TYPE_CHECKING:
     from pmsstats.validation.studies import Studies
 
 __all__ = ["PairedRateDifference", "Rate", "RateByOutcome", "RateDifference"]
-
-
-class _FollowUp(Analysis):
-    """An analysis of change."""
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
 
 
 def annual_unit(measure: str, percent: bool) -> str:
@@ -96,8 +86,19 @@ def annual_change(
     return ratio_to_baseline(slope, studies.at(measure, 0.0))
 
 
+class _AnnualChange(FollowUp):
+    """An analysis whose estimate is a mean annual change, or a difference of two."""
+
+    percent: bool
+
+    @property
+    def units(self) -> str:
+        """Unit of the estimate."""
+        return annual_unit(getattr(self, self._reads[0]), self.percent)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Rate(_FollowUp):
+class Rate(_AnnualChange):
     """Mean annual change, against none.
 
     Parameters
@@ -120,45 +121,13 @@ class Rate(_FollowUp):
     up_to: float | None = None
     arm: str = ""
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_arms(self) -> int:
-        """Number of arms that it needs."""
-        return 1 if self.arm else 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return annual_unit(self.measure, self.percent)
-
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
         arm = f" on {self.arm.replace('_', ' ')}" if self.arm else ""
         return f"annual change of {label_of(self.measure)}, {group_text(self.groups)}{arm}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the mean annual change in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups, arm=self.arm)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the mean annual change in each study."""
         rate = annual_change(chosen, self.measure, percent=self.percent, up_to=self.up_to)
         return Estimates(
             estimate=rate.estimate,
@@ -170,7 +139,7 @@ class Rate(_FollowUp):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateDifference(_FollowUp):
+class RateDifference(_AnnualChange):
     """Difference between groups of the mean annual change.
 
     Parameters
@@ -196,49 +165,21 @@ class RateDifference(_FollowUp):
     percent: bool = True
     up_to: float | None = None
 
+    _sides = ("groups", "versus")
+
     def __post_init__(self) -> None:
         """Refuse a phenotype on both sides."""
-        both = sorted(set(self.groups) & set(self.versus))
-        if both:
-            raise DesignError(f"{', '.join(both)} stands in `groups` and in `versus`.")
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return (*self.groups, *self.versus)
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return annual_unit(self.measure, self.percent)
+        check_apart(self.groups, self.versus)
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
-        sides = f"{group_text(self.groups)} minus {group_text(self.versus)}"
+        sides = sides_text(self.groups, self.versus)
         return f"annual change of {label_of(self.measure)}: {sides}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the difference in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the difference in each study."""
         rates = [
-            annual_change(
-                studies.select(side), self.measure, percent=self.percent, up_to=self.up_to
-            )
+            annual_change(chosen.select(side), self.measure, percent=self.percent, up_to=self.up_to)
             for side in (self.groups, self.versus)
         ]
         return two_rates(rates[0], rates[1])
@@ -266,7 +207,7 @@ def two_rates(first: Ratio, second: Ratio) -> Estimates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedRateDifference(_FollowUp):
+class PairedRateDifference(_AnnualChange):
     """Mean annual change of one measure minus that of another, in the same persons.
 
     Parameters
@@ -291,20 +232,7 @@ class PairedRateDifference(_FollowUp):
     magnitude: bool = False
     up_to: float | None = None
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return annual_unit(self.first, self.percent)
+    _reads = ("first", "second")
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -312,20 +240,8 @@ class PairedRateDifference(_FollowUp):
         pair = f"{label_of(self.first)} minus {label_of(self.second)}"
         return f"{what} of {pair}, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the difference in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the difference in each study."""
         names = (self.first, self.second)
         rates = [
             annual_change(chosen, name, percent=self.percent, up_to=self.up_to) for name in names
@@ -341,7 +257,7 @@ class PairedRateDifference(_FollowUp):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateByOutcome(_FollowUp):
+class RateByOutcome(_AnnualChange):
     """Mean annual change of those who had an outcome, less that of those who had not.
 
     Parameters
@@ -367,25 +283,12 @@ class RateByOutcome(_FollowUp):
     ratio: bool = False
     up_to: float | None = None
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
-    def outcomes(self) -> tuple[str, ...]:
-        """Events that it reads."""
-        return (self.outcome,)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
+    _events = ("outcome",)
 
     @property
     def units(self) -> str:
         """Unit of the estimate."""
-        return "log ratio" if self.ratio else annual_unit(self.measure, self.percent)
+        return "log ratio" if self.ratio else super().units
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -395,20 +298,8 @@ class RateByOutcome(_FollowUp):
             f"{group_text(self.groups)}"
         )
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the comparison in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the comparison in each study."""
         event = chosen.event(self.outcome)
         had = np.where(np.isfinite(event.duration), event.happened, np.nan)
         rates = [

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from scipy import stats
 
-from pmsstats.errors import DesignError, nearest
+from pmsstats.errors import DesignError
 from pmsstats.validation.analyses.arrays import mean_and_variance
 from pmsstats.validation.analyses.base import (
-    Analysis,
     Estimates,
     FloatArray,
-    emitted,
+    FollowUp,
+    check_choice,
     group_text,
     label_of,
 )
@@ -33,22 +33,17 @@ __all__ = [
 _CONTROLS = ("HC",)
 
 
-class _OfGroups(Analysis):
-    """What the analyses of this module share."""
+class _TrialSize(FollowUp):
+    """An analysis of the size of a trial on annual change, beyond that of controls or in all."""
 
-    groups: tuple[str, ...]
+    versus_hc: bool
 
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        controls = _CONTROLS if getattr(self, "versus_hc", False) else ()
-        others = getattr(self, "second_groups", ()) or getattr(self, "versus", ())
-        return tuple(dict.fromkeys((*self.groups, *others, *controls)))
+    _sides = ("groups", "controls")
 
     @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
+    def controls(self) -> tuple[str, ...]:
+        """Phenotypes whose change cannot be treated."""
+        return _CONTROLS if self.versus_hc else ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +87,7 @@ def _error(*influences: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Responsiveness(_OfGroups):
+class Responsiveness(FollowUp):
     """Mean over standard deviation of annual worsening: that of one measure less another's.
 
     Parameters
@@ -110,15 +105,9 @@ class Responsiveness(_OfGroups):
     groups: tuple[str, ...]
     versus: tuple[str, ...] = ()
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second)
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "SD per year"
+    _reads = ("first", "second")
+    _sides = ("groups", "versus")
+    units = "SD per year"
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -130,19 +119,8 @@ class Responsiveness(_OfGroups):
             )
         return f"responsiveness: {label_of(self.first)} less {label_of(self.second)}, {groups}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the difference in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
+    def _estimate(self, studies: Studies) -> Estimates:
+        """Compute the difference in each study."""
         first, own = _standardised_rate(studies.select(self.groups), self.first)
         other = studies.select(self.versus or self.groups)
         second, theirs = _standardised_rate(other, self.second)
@@ -155,16 +133,16 @@ class Responsiveness(_OfGroups):
         )
 
 
-def _standardised_rate(chosen: Studies, measure: str) -> tuple[FloatArray, FloatArray]:
+def _standardised_rate(studies: Studies, measure: str) -> tuple[FloatArray, FloatArray]:
     """Return mean over standard deviation of annual worsening, with its influence values."""
-    mean, sd, centred = moments_of_slopes(chosen, measure)
+    mean, sd, centred = moments_of_slopes(studies, measure)
     with np.errstate(divide="ignore", invalid="ignore"):
         srm, z = mean / sd, centred / sd[:, None]
         return srm, (z - srm[:, None] / 2 * (z**2 - 1)) / centred.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleSize(_OfGroups):
+class SampleSize(_TrialSize):
     """Logarithm of the subjects per arm that a trial on annual change needs.
 
     Parameters
@@ -192,7 +170,7 @@ class SampleSize(_OfGroups):
     Notes
     -----
     ``n = 2 (z_{1-alpha/2} + z_{power})^2 (sd / (effect mean))^2`` of the slopes of persons seen at
-    the visits of the design.
+    the visits of the design; missing where the change is not towards worse.
     """
 
     measure: str
@@ -216,11 +194,6 @@ class SampleSize(_OfGroups):
             )
 
     @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
     def units(self) -> str:
         """Unit of the estimate."""
         return "log n per arm" if self.against == 1 else "log ratio"
@@ -233,19 +206,8 @@ class SampleSize(_OfGroups):
             f"{group_text(self.groups)}{less}"
         )
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the sample size from each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each; missing where the change is not towards worse.
-        """
+    def _estimate(self, studies: Studies) -> Estimates:
+        """Compute the sample size from each study."""
         scaled = _log_standardised_rate(studies, self.measure, self.groups, self.versus_hc)
         z = stats.norm.ppf(1 - self.alpha / 2) + stats.norm.ppf(self.power)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -260,7 +222,7 @@ class SampleSize(_OfGroups):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleSizeRatio(_OfGroups):
+class SampleSizeRatio(_TrialSize):
     """Logarithm of the ratio of the sample sizes that two measures need.
 
     Parameters
@@ -276,7 +238,7 @@ class SampleSizeRatio(_OfGroups):
 
     Notes
     -----
-    Effect, power and alpha cancel.
+    Effect, power and alpha cancel. Missing where a change is not towards worse.
     """
 
     first: str
@@ -285,34 +247,17 @@ class SampleSizeRatio(_OfGroups):
     second_groups: tuple[str, ...] = ()
     versus_hc: bool = False
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.first, self.second)
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return "log ratio"
+    _reads = ("first", "second")
+    _sides = ("groups", "second_groups", "controls")
+    units = "log ratio"
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
         pair = f"{label_of(self.first)} over {label_of(self.second)}"
         return f"sample size: {pair}, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the ratio from each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each; missing where a change is not towards worse.
-        """
+    def _estimate(self, studies: Studies) -> Estimates:
+        """Compute the ratio from each study."""
         other = self.second_groups or self.groups
         a = _log_standardised_rate(studies, self.first, self.groups, self.versus_hc)
         b = _log_standardised_rate(studies, self.second, other, self.versus_hc)
@@ -333,7 +278,7 @@ ReliabilityKind = Literal["icc", "cv"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reliability(_OfGroups):
+class Reliability(FollowUp):
     """Agreement of two scans a few days apart, less a reference value.
 
     Parameters
@@ -364,16 +309,7 @@ class Reliability(_OfGroups):
 
     def __post_init__(self) -> None:
         """Refuse an unknown kind."""
-        if self.kind not in get_args(ReliabilityKind):
-            raise DesignError(
-                f"`kind` must be one of {', '.join(get_args(ReliabilityKind))}, got "
-                f"{self.kind!r}.{nearest(str(self.kind), get_args(ReliabilityKind))}"
-            )
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
+        check_choice("kind", self.kind, get_args(ReliabilityKind))
 
     @property
     def units(self) -> str:
@@ -386,20 +322,8 @@ class Reliability(_OfGroups):
         less = f" less {self.against:g}" if self.against else ""
         return f"{what} of {label_of(self.measure)}, {group_text(self.groups)}{less}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the agreement in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the agreement in each study."""
         first, second = (chosen.at(self.measure, year) for year in chosen.years[:2])
         mean = mean_and_variance((first + second) / 2)
         n = mean.n

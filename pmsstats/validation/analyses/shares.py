@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pmsstats.errors import DesignError
-from pmsstats.validation.analyses.base import Analysis, Estimates, emitted, group_text, label_of
-from pmsstats.validation.analyses.differences import check_sides, side, sides_text
+from pmsstats.validation.analyses.base import Analysis, AtVisit, Estimates, group_text, label_of
+from pmsstats.validation.analyses.differences import TwoSides
 
 if TYPE_CHECKING:
     from pmsstats.validation.studies import Studies
@@ -20,7 +20,7 @@ _POINTS = "percentage points"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prevalence(Analysis):
+class Prevalence(TwoSides):
     """Difference between groups of the share of persons above a threshold.
 
     Parameters
@@ -53,49 +53,16 @@ class Prevalence(Analysis):
     at: float = 0.0
     split: tuple[str, float] | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse a comparison without two sides."""
-        check_sides(self.groups, self.versus, self.split)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure, *(self.split or ())[:1])
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return (*self.groups, *self.versus)
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return self.at > 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return _POINTS
+    _reads = ("measure", "cut")
+    units = _POINTS
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
-        sides = sides_text(self.groups, self.versus, self.split)
-        return f"share with {label_of(self.measure)} above {self.threshold:g}: {sides}"
+        return f"share with {label_of(self.measure)} above {self.threshold:g}: {self.sides()}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the difference of shares in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen, first = side(studies, self.groups, self.versus, self.split, self.at)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the difference of shares in each study."""
+        first = self.is_first(chosen)
         value = chosen.at(self.measure, self.at)
         known = np.isfinite(value) & np.isfinite(first)
         n = [(known & (first == code)).sum(axis=1) for code in (1, 0)]
@@ -118,7 +85,7 @@ class Prevalence(Analysis):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share(Analysis):
+class Share(AtVisit):
     """Share of persons above a threshold, less a reference value.
 
     Parameters
@@ -141,25 +108,7 @@ class Share(Analysis):
     at: float = 0.0
     against: float = 0.0
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit."""
-        return self.at > 0
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return _POINTS
+    units = _POINTS
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
@@ -169,20 +118,8 @@ class Share(Analysis):
             f"{group_text(self.groups)}{less}"
         )
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the share in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the share in each study."""
         value = chosen.at(self.measure, self.at)
         n = np.isfinite(value).sum(axis=1)
         share = (value > self.threshold).sum(axis=1) / n
@@ -222,45 +159,21 @@ class CommonestValue(Analysis):
     value: str
     groups: tuple[str, ...]
 
+    _reads = ()
+    units = _POINTS
+
     def __post_init__(self) -> None:
         """Refuse empty names."""
         if not self.variable or not self.value:
             raise DesignError("`variable` and `value` must not be empty.")
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads: none."""
-        return ()
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def units(self) -> str:
-        """Unit of the estimate."""
-        return _POINTS
 
     def describe(self) -> str:
         """Return what is estimated, on whom, in words."""
         name = self.variable.replace("_", " ")
         return f"{name}: {self.value} less the commonest other, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the difference of shares in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the difference of shares in each study."""
         codes, values = chosen.category(self.variable)
         if self.value not in values:
             raise DesignError(

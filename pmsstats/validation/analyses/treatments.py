@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from pmsstats.errors import DesignError, nearest
 from pmsstats.validation.analyses.arrays import linear_fit, mean_and_variance
 from pmsstats.validation.analyses.base import (
-    Analysis,
     Estimates,
     FloatArray,
-    emitted,
+    FollowUp,
+    check_choice,
     group_text,
     label_of,
     unit_of,
@@ -29,7 +28,7 @@ EffectKind = Literal["rate", "change", "count"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TreatmentEffect(Analysis):
+class TreatmentEffect(FollowUp):
     """Difference between arms: active minus reference.
 
     Parameters
@@ -58,33 +57,11 @@ class TreatmentEffect(Analysis):
     percent: bool = True
     at: float | None = None
 
+    needs_arms = 2
+
     def __post_init__(self) -> None:
         """Refuse an unknown kind."""
-        if self.kind not in get_args(EffectKind):
-            raise DesignError(
-                f"`kind` must be one of {', '.join(get_args(EffectKind))}, got {self.kind!r}."
-                f"{nearest(str(self.kind), get_args(EffectKind))}"
-            )
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
-    def phenotypes(self) -> tuple[str, ...]:
-        """Phenotypes that it needs."""
-        return self.groups
-
-    @property
-    def needs_followup(self) -> bool:
-        """Whether it reads more than the baseline visit: yes."""
-        return True
-
-    @property
-    def needs_arms(self) -> int:
-        """Number of arms that it needs."""
-        return 2
+        check_choice("kind", self.kind, get_args(EffectKind))
 
     @property
     def units(self) -> str:
@@ -100,20 +77,8 @@ class TreatmentEffect(Analysis):
         what = {"rate": "annual change of ", "change": "change of ", "count": ""}[self.kind]
         return f"{what}{label_of(self.measure)}: active minus reference, {group_text(self.groups)}"
 
-    def estimate(self, studies: Studies) -> Estimates:
-        """Compute the effect in each study.
-
-        Parameters
-        ----------
-        studies : Studies
-            Many studies.
-
-        Returns
-        -------
-        Estimates
-            One for each.
-        """
-        chosen = studies.select(self.groups)
+    def _estimate(self, chosen: Studies) -> Estimates:
+        """Compute the effect in each study."""
         active = np.broadcast_to((chosen.arm > 0).astype(float), chosen.shape)
         if self.kind == "count":
             return self._counts(chosen, active)

@@ -17,6 +17,7 @@ __all__ = [
     "INFORMS",
     "MS_STAT",
     "OLYMPUS",
+    "ORATORIO",
     "PROMESS",
     "PROMISE",
     "RELAPSING_TRIAL",
@@ -33,6 +34,7 @@ OLYMPUS = {"age": (18.0, 65.0), "edss": (2.0, 6.5)}
 PROMISE = {"age": (30.0, 65.0), "edss": (3.0, 5.0)}
 INFORMS = {"age": (25.0, 65.0), "edss": (3.5, 6.0)}
 ASCEND = {"age": (18.0, 58.0), "edss": (3.0, 6.5)}
+ORATORIO = {"age": (18.0, 55.0), "edss": (3.0, 6.5)}
 PROMESS = {"age": (18.0, 65.0), "edss": (4.0, 6.5)}
 MS_STAT = {"age": (18.0, 65.0), "edss": (4.0, 6.5)}
 SPRINT = {"age": (21.0, 65.0), "edss": (3.0, 6.5)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from pmsstats.validation.analyses import Analysis
 from pmsstats.validation.analyses.base import FloatArray, emitted, label_of, unit_of
+from pmsstats.validation.analyses.outcomes import VISIT_WINDOW_DAYS
 from pmsstats.validation.calibration.published import Kind
 
 if TYPE_CHECKING:
@@ -55,12 +56,15 @@ class MomentValue:
 
 
 class Moment(abc.ABC):
-    """A moment that a paper prints; subclasses are frozen dataclasses of plain fields."""
+    """A moment that a paper prints; subclasses are frozen dataclasses of plain fields.
 
-    @property
-    @abc.abstractmethod
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads, as the generator emits them."""
+    They say which of their fields name measures (`_reads`), and compute in `_value`.
+    """
+
+    arm: str = ""
+    """Only subjects of this arm; all by default."""
+
+    _reads: ClassVar[tuple[str, ...]] = ("measure",)
 
     @property
     @abc.abstractmethod
@@ -76,6 +80,10 @@ class Moment(abc.ABC):
     def describe(self) -> str:
         """Return what it is in words, without on whom."""
 
+    @abc.abstractmethod
+    def _value(self, chosen: Studies) -> MomentValue:
+        """Compute it, of the subjects of the arm."""
+
     def value(self, studies: Studies) -> MomentValue:
         """Compute it on a large cohort.
 
@@ -89,11 +97,13 @@ class Moment(abc.ABC):
         MomentValue
             In :attr:`units`.
         """
-        return self._value(studies)
+        phenotypes = tuple(dict.fromkeys(studies.group.tolist()))
+        return self._value(studies.select(phenotypes, arm=self.arm))
 
-    @abc.abstractmethod
-    def _value(self, studies: Studies) -> MomentValue:
-        """Compute it."""
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Measures that it reads, as the generator emits them."""
+        return emitted(*(getattr(self, field) for field in self._reads))
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -124,10 +134,12 @@ def _summary(values: FloatArray, statistic: Statistic) -> MomentValue:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
 class _OfPersons(Moment):
-    """A summary of one number per person."""
+    """A summary of one number per person: `statistic` of `measure` over persons."""
 
-    statistic: Statistic
+    measure: str
+    statistic: Statistic = "mean"
 
     @property
     def kind(self) -> Kind:
@@ -149,14 +161,7 @@ class Level(_OfPersons):
         When.
     """
 
-    measure: str
-    statistic: Statistic = "mean"
     at: float = 0.0
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
 
     @property
     def units(self) -> str:
@@ -167,9 +172,9 @@ class Level(_OfPersons):
         """Return what it is in words."""
         return f"{self.statistic} of {label_of(self.measure)}"
 
-    def _value(self, studies: Studies) -> MomentValue:
+    def _value(self, chosen: Studies) -> MomentValue:
         """Summarise the persons."""
-        return _summary(studies.at(self.measure, self.at), self.statistic)
+        return _summary(chosen.at(self.measure, self.at), self.statistic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,24 +185,17 @@ class AnnualChange(_OfPersons):
     ----------
     measure : str
         What changes.
+    statistic : {"mean", "median", "sd", "coefficient of variation"}, default "mean"
+        Over persons.
     percent : bool, default True
         In percent of the mean at baseline; else in the measure's unit. A measure of change from
         baseline, or of counts since the last scan, keeps its unit.
-    statistic : {"mean", "median", "sd", "coefficient of variation"}, default "mean"
-        Over persons.
     arm : str
         Only subjects of this arm; all by default.
     """
 
-    measure: str
     percent: bool = True
-    statistic: Statistic = "mean"
     arm: str = ""
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
 
     @property
     def units(self) -> str:
@@ -213,11 +211,10 @@ class AnnualChange(_OfPersons):
                 "change"}[self.statistic]  # fmt: skip
         return f"{what} of {label_of(self.measure)}"
 
-    def _value(self, studies: Studies) -> MomentValue:
+    def _value(self, chosen: Studies) -> MomentValue:
         """Summarise the persons' slopes."""
-        chosen = studies.select(tuple(dict.fromkeys(studies.group.tolist())), arm=self.arm)
         slope = chosen.slope(self.measure)
-        if self.percent and not studies.is_change(self.measure):
+        if self.percent and not chosen.is_change(self.measure):
             slope = 100 * slope / np.nanmean(chosen.at(self.measure, 0.0))
         return _summary(slope, self.statistic)
 
@@ -230,29 +227,22 @@ class ChangeOver(_OfPersons):
     ----------
     measure : str
         What changes.
+    statistic : {"mean", "median", "sd"}, default "mean"
+        Over persons.
     until : float, years
         The later scan.
     since : float, default 0.0, years
         The earlier one.
     percent : bool, default True
         Of each person's earlier value; else in the measure's unit.
-    statistic : {"mean", "median", "sd"}, default "mean"
-        Over persons.
     arm : str
         Only subjects of this arm; all by default.
     """
 
-    measure: str
     until: float
     since: float = 0.0
     percent: bool = True
-    statistic: Statistic = "mean"
     arm: str = ""
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
 
     @property
     def units(self) -> str:
@@ -268,53 +258,22 @@ class ChangeOver(_OfPersons):
             f"{self.until:g}"
         )
 
-    def _value(self, studies: Studies) -> MomentValue:
+    def _value(self, chosen: Studies) -> MomentValue:
         """Summarise the persons' changes."""
-        chosen = studies.select(tuple(dict.fromkeys(studies.group.tolist())), arm=self.arm)
         late = chosen.at(self.measure, self.until)
         early = chosen.at(self.measure, self.since)
-        if studies.is_change(self.measure):
+        if chosen.is_change(self.measure):
             change = late - (early if self.since > 0 else 0.0)
         else:
             change = 100 * (late / early - 1) if self.percent else late - early
         return _summary(change, self.statistic)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PositiveShare(Moment):
-    """Share of persons in whom a measure is above zero at baseline.
+class _Percentage(Moment):
+    """A percentage of persons."""
 
-    Parameters
-    ----------
-    measure : str
-        Presence or count.
-    """
-
-    measure: str
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads."""
-        return emitted(self.measure)
-
-    @property
-    def units(self) -> str:
-        """Unit of the value."""
-        return "%"
-
-    @property
-    def kind(self) -> Kind:
-        """Which sampling distribution it has in a study."""
-        return "share"
-
-    def describe(self) -> str:
-        """Return what it is in words."""
-        return f"share with {label_of(self.measure)}"
-
-    def _value(self, studies: Studies) -> MomentValue:
-        """Count."""
-        found = studies.at(self.measure, 0.0)
-        return _share((found[np.isfinite(found)] > 0).astype(float))
+    units = "%"
+    kind = "share"
 
 
 def _share(happened: FloatArray) -> MomentValue:
@@ -325,7 +284,29 @@ def _share(happened: FloatArray) -> MomentValue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventShare(Moment):
+class PositiveShare(_Percentage):
+    """Share of persons in whom a measure is above zero at baseline.
+
+    Parameters
+    ----------
+    measure : str
+        Presence or count.
+    """
+
+    measure: str
+
+    def describe(self) -> str:
+        """Return what it is in words."""
+        return f"share with {label_of(self.measure)}"
+
+    def _value(self, chosen: Studies) -> MomentValue:
+        """Count."""
+        found = chosen.at(self.measure, 0.0)
+        return _share((found[np.isfinite(found)] > 0).astype(float))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventShare(_Percentage):
     """Share of persons at risk with an event by some time, without attrition.
 
     Parameters
@@ -333,7 +314,8 @@ class EventShare(Moment):
     outcome : str
         Endpoint preset.
     weeks : int
-        By when the event begins; follow-up goes on until it can be confirmed.
+        By when the event begins, the visit planned for then included; follow-up goes on until it
+        can be confirmed.
     arm : str
         Only subjects of this arm; all by default.
     """
@@ -342,41 +324,29 @@ class EventShare(Moment):
     weeks: int
     arm: str = ""
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads beyond those of the outcome: none."""
-        return ()
+    _reads = ()  # those of the outcome are added where it is rated
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Endpoints that it needs."""
         return (self.outcome,)
 
-    @property
-    def units(self) -> str:
-        """Unit of the value."""
-        return "%"
-
-    @property
-    def kind(self) -> Kind:
-        """Which sampling distribution it has in a study."""
-        return "share"
-
     def describe(self) -> str:
         """Return what it is in words."""
         return f"{self.outcome} by week {self.weeks}"
 
-    def _value(self, studies: Studies) -> MomentValue:
+    def _value(self, chosen: Studies) -> MomentValue:
         """Count; nobody leaves before, so the share is the Kaplan-Meier estimate."""
-        chosen = studies.select(tuple(dict.fromkeys(studies.group.tolist())), arm=self.arm)
         events = chosen.event(self.outcome)
         at_risk = np.isfinite(events.duration)
-        early = events.happened & (events.duration <= _DAYS_PER_WEEK * self.weeks)
+        early = events.happened & (
+            events.duration <= _DAYS_PER_WEEK * self.weeks + VISIT_WINDOW_DAYS
+        )
         return _share(early[at_risk].astype(float))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attrition(Moment):
+class Attrition(_Percentage):
     """Share of persons who leave early, deaths aside.
 
     Parameters
@@ -387,28 +357,15 @@ class Attrition(Moment):
 
     weeks: int
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Measures that it reads: the EDSS, since dropout may depend on it."""
-        return ("edss",)
-
-    @property
-    def units(self) -> str:
-        """Unit of the value."""
-        return "%"
-
-    @property
-    def kind(self) -> Kind:
-        """Which sampling distribution it has in a study."""
-        return "share"
+    measures = ("edss",)  # dropout may depend on it
 
     def describe(self) -> str:
         """Return what it is in words."""
         return f"left the study by week {self.weeks}"
 
-    def _value(self, studies: Studies) -> MomentValue:
+    def _value(self, chosen: Studies) -> MomentValue:
         """Count the exits before the planned end."""
-        exits = pd.concat([c.tables.exits for c in studies.cohorts], ignore_index=True)
+        exits = pd.concat([c.tables.exits for c in chosen.cohorts], ignore_index=True)
         gone = (exits["reason"] == "dropout") & (exits["day"] < _DAYS_PER_WEEK * self.weeks)
         return _share(gone.to_numpy(float))
 
@@ -449,9 +406,9 @@ class Coefficient(Moment):
         """Return what it is in words."""
         return self.analysis.describe()
 
-    def _value(self, studies: Studies) -> MomentValue:
+    def _value(self, chosen: Studies) -> MomentValue:
         """Run the analysis."""
-        found = self.analysis.estimate(studies)
+        found = self.analysis.estimate(chosen)
         error = float(found.std_error[0])
         return MomentValue(
             value=float(found.estimate[0]), std_error=error,

@@ -12,10 +12,13 @@ from scipy import stats
 from pmsstats.endpoints.derivation.status import wilson_interval
 from pmsstats.evidence import EvidenceRecord
 
-__all__ = ["PublishedInterval", "published_interval"]
+__all__ = ["GENERATOR_SPREAD", "PublishedInterval", "published_interval"]
 
 _LEVEL = 0.95
 _Z = float(stats.norm.ppf((1 + _LEVEL) / 2))
+
+GENERATOR_SPREAD = "the generator's own spread"
+"""Basis of an interval whose source prints no spread."""
 
 Kind = Literal["mean", "spread", "share", "correlation"]
 
@@ -91,7 +94,7 @@ def published_interval(
     elif record.sd is not None:
         error, basis = abs(factor) * record.sd / math.sqrt(n), f"printed spread, n = {n}"
     else:
-        error, basis = spread / math.sqrt(n), f"the generator's spread, n = {n}"
+        error, basis = spread / math.sqrt(n), GENERATOR_SPREAD
     return PublishedInterval(low=value - _Z * error, high=value + _Z * error, basis=basis)
 
 

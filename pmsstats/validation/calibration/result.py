@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.results import Exclusion, Result, to_plain
+from pmsstats.validation.calibration.published import GENERATOR_SPREAD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,9 @@ class CalibrationResult(Result):
             f"{inside} of {total} published moments hold the generator's value in their 95 % "
             f"interval ({int(self.moments.loc[anchors, 'inside'].sum())} of {int(anchors.sum())} "
             f"of those read at their source), one set of parameters for all, {self.n:,} subjects "
-            f"each; {len(self.left_out)} published rates correspond to nothing that is generated."
+            f"each; {int(self.moments['basis'].eq(GENERATOR_SPREAD).sum())} intervals rest on the "
+            "generator's own spread for want of a printed one. "
+            f"{len(self.left_out)} published rates correspond to nothing that is generated."
         )
 
     def table(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pmsstats.validation.calibration.target import CalibrationTarget
-from pmsstats.validation.calibration.targets_clinical import CORRELATIONS, EVENTS
+from pmsstats.validation.calibration.targets_clinical import CORRELATIONS, EVENTS, SECONDARY
 from pmsstats.validation.calibration.targets_levels import LEVELS, PREVALENCES
 from pmsstats.validation.calibration.targets_rates import RATES, SPREADS
 
@@ -16,6 +16,7 @@ TARGETS: tuple[CalibrationTarget, ...] = (
     *SPREADS,
     *CORRELATIONS,
     *EVENTS,
+    *SECONDARY,
 )
 """Every published moment that corresponds to something generated, family by family."""
 

@@ -9,16 +9,18 @@ from pmsstats.validation.calibration.declare import (
     ASCEND,
     CONFIRMED,
     EUROPEAN,
+    INFORMS,
     MS_STAT,
     OLYMPUS,
+    ORATORIO,
     PROMESS,
     PROMISE,
     RELAPSING_TRIAL,
     target,
 )
-from pmsstats.validation.calibration.moments import Attrition, Coefficient, EventShare
+from pmsstats.validation.calibration.moments import Attrition, ChangeOver, Coefficient, EventShare
 
-__all__ = ["CORRELATIONS", "EVENTS"]
+__all__ = ["CORRELATIONS", "EVENTS", "SECONDARY"]
 
 CORRELATIONS = (
     *(
@@ -141,3 +143,76 @@ EVENTS = (
         why="lost to follow-up only; most who stop treatment in other trials count as left",
     ),
 )
+
+_AT_SECOND_HAND = "read at second hand: shown, never tuned to"
+
+SECONDARY = (
+    *(
+        target(
+            f"koch2017_{name}_cdp{weeks}_96w_ppms_placebo",
+            EventShare(outcome=outcome, weeks=96),
+            {"PPMS": 147},
+            CONFIRMED,
+            why=_AT_SECOND_HAND,
+            **OLYMPUS,
+        )
+        for name, outcomes in (
+            ("t25fw20", ("t25fw20", "t25fw20_24")),
+            ("nhpt20", ("nhpt20", "nhpt20_24")),
+            ("composite", ("ccdp12", "ccdp24")),
+        )
+        for weeks, outcome in zip((12, 24), outcomes, strict=True)
+    ),
+    target(
+        "koch2017_cdp24_96w_ppms_placebo",
+        EventShare(outcome="cdp24", weeks=96),
+        {"PPMS": 147},
+        CONFIRMED,
+        why=_AT_SECOND_HAND,
+        **OLYMPUS,
+    ),
+    *(
+        target(
+            f"lublin2016_{name}_36m_ppms_placebo",
+            EventShare(outcome=outcome, weeks=156),
+            {"PPMS": 487},
+            (0.0, 2.0, 4.0),
+            why=_AT_SECOND_HAND,
+            **INFORMS,
+        )
+        for name, outcome in (
+            ("cdp12", "cdp12"),
+            ("t25fw20_cdp12", "t25fw20"),
+            ("nhpt20_cdp12", "nhpt20"),
+            ("composite_cdp12", "ccdp12"),
+        )
+    ),
+    target(
+        "montalban2017_pbvc_change_ppms_placebo",
+        ChangeOver(measure="pbvc_pct", since=0.46, until=2.3),
+        {"PPMS": 244},
+        (0.0, 0.46, 2.3),
+        why=_AT_SECOND_HAND,
+        **ORATORIO,
+    ),
+    target(
+        "montalban2017_t2_volume_change_ppms_placebo",
+        ChangeOver(measure="t2_lesion_ml", until=2.3),
+        {"PPMS": 244},
+        (0.0, 2.3),
+        why=_AT_SECOND_HAND,
+        **ORATORIO,
+    ),
+    *(
+        target(
+            f"montalban2017_cdp{weeks}_share_ppms_placebo",
+            EventShare(outcome=f"cdp{weeks}", weeks=120),
+            {"PPMS": 244},
+            CONFIRMED,
+            why=_AT_SECOND_HAND + "; the trial ended by events, not at week 120",
+            **ORATORIO,
+        )
+        for weeks in (12, 24)
+    ),
+)
+"""Published at second hand: components and composites of the trials' placebo arms."""

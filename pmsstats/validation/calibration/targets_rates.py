@@ -307,7 +307,6 @@ RATES = (
         ChangeOver(measure="brain_mtr_pu", until=2.0),
         {"SPMS": 54},
         (0.0, 2.0),
-        why="the same study prints -4.3 % at 36 months, a year later: the default lies between",
         **EUROPEAN,
     ),
     target(

@@ -38,9 +38,12 @@ class Lines:
     weeks: tuple = ()
     complete: bool = True
     phenotype: str = "SPMS"
+    late_days: int = 0  # by which every visit but the first comes late
 
     def for_study(self, *, n_subjects, mix, weeks, complete, **_others):
-        return Lines(n=n_subjects, weeks=weeks, complete=complete, phenotype=next(iter(mix)))
+        return dataclasses.replace(
+            self, n=n_subjects, weeks=weeks, complete=complete, phenotype=next(iter(mix))
+        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def draw(config, seed):
     """Generate; a third witness, sharing nothing with the package."""
     rng = np.random.default_rng(seed)
     n, day = config.n, WEEK * np.array(config.weeks)
+    day = day + config.late_days * (day > 0)
     ids = np.array([f"P{i}" for i in range(n)])
     level = rng.normal(MEAN, SD, n)[:, None]
     slope = rng.normal(SLOPE, SLOPE_SD, n)[:, None]
@@ -144,6 +148,14 @@ def test_an_event_after_the_time_does_not_count():
     assert _row(_target(EventShare(outcome="cdp12", weeks=40), (0.0, 1.0, 2.0)))["value"] == 0.0
 
 
+def test_an_event_at_a_visit_planned_for_then_counts_though_the_visit_came_late():
+    late = Lines(late_days=7)
+    targets = [_target(EventShare(outcome="cdp12", weeks=w), (0.0, 1.0, 2.0)) for w in (47, 48)]
+    before, then = calibrate(draw, late, 11, n=500, targets=targets).table()["value"]
+    assert before == 0.0
+    assert then > 30.0  # WORSENS of them at week 48
+
+
 def test_inside_means_that_the_published_interval_holds_the_value():
     near = _row(_target(AnnualChange(measure="brain_ml"), (0.0, 2.0), printed=(-0.7, -0.5)))
     far = _row(_target(AnnualChange(measure="brain_ml"), (0.0, 2.0), printed=(-0.5, -0.3)))
@@ -153,6 +165,25 @@ def test_inside_means_that_the_published_interval_holds_the_value():
     assert not far["inside"]
     assert far["reason"] == "no reason known"
     assert _row(said)["reason"] == "known"
+
+
+def test_inclusion_criteria_and_attrition_reach_the_generator():
+    asked = []
+
+    class Recorder:
+        def for_study(self, **kwargs):
+            asked.append(kwargs)
+            return Lines().for_study(**kwargs)
+
+    ranges = {"age": (30.0, 65.0), "edss": (3.0, 6.5), "duration": (0.0, 5.0), "sites": 2}
+    design = StudyDesign(groups=(("SPMS", 56),), years=(0.0, 1.0), **ranges)
+    targets = [
+        CalibrationTarget(record_id="furby2010_brain_rate_spms", moment=moment, design=design)
+        for moment in (Level(measure="brain_ml"), Attrition(weeks=52))
+    ]
+    calibrate(draw, Recorder(), 1, n=100, targets=targets)
+    assert [{name: call[name] for name in ranges} for call in asked] == [ranges, ranges]
+    assert [call["complete"] for call in asked] == [True, False]
 
 
 def test_the_factor_turns_record_units_to_those_of_the_moment():
@@ -224,8 +255,11 @@ def test_every_verified_rate_and_progression_rate_is_compared_or_left_out_with_a
     assert all(NOT_COMPARED.values())
 
 
-def test_targets_rest_on_values_read_at_their_source():
-    assert {target.record.verified for target in TARGETS} <= {"fulltext", "abstract"}
+def test_what_was_read_at_second_hand_says_so_and_nothing_rests_on_memory():
+    second_hand = [t for t in TARGETS if t.record.verified not in {"fulltext", "abstract"}]
+    assert len(second_hand) > 10
+    assert {t.record.verified for t in second_hand} == {"secondary"}
+    assert all(t.why.startswith("read at second hand") for t in second_hand)
 
 
 def test_no_moment_is_declared_twice():

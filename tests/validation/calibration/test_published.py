@@ -47,7 +47,7 @@ def test_a_negative_factor_turns_the_interval():
     [
         ({"se": 0.1, "sd": 9.0}, 0.196, "printed standard error"),
         ({"sd": 0.8}, 0.196, "printed spread, n = 64"),
-        ({}, 0.196, "the generator's spread, n = 64"),
+        ({}, 0.196, "the generator's own spread"),
     ],
 )
 def test_a_mean_has_the_normal_interval_of_the_best_error_known(numbers, half_width, basis):
