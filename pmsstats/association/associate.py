@@ -106,8 +106,9 @@ def associate(
     subjects (preset "progressive", seed 1, thalamic volume, 12-week confirmed progression) a Cox
     model on the true slopes gives a log hazard ratio of 0.34 per SD; the two options gave 0.42 and
     0.24 (``tests/association/test_recovery.py``). The first is too high because predicted slopes
-    borrow from levels, which go with the hazard, too. A joint model of both processes uses the
-    visits before the event only and keeps the association [2]_.
+    borrow from levels, which tell of the same processes, and because those who worsened leave
+    earlier. A joint model of both processes uses the visits before the event only and keeps the
+    association [2]_.
 
     **Time-varying.** A Cox model on start-stop intervals relates the hazard at each event to the
     last value measured before that day. The SD is the one between subjects at the start of

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_calibration"]
 
 _REACH = 3.0
+_NORMAL_95 = 1.96
 
 
 def plot_calibration(
@@ -43,26 +44,10 @@ def plot_calibration(
     ax = plt.gca() if ax is None else ax
     ax.axvspan(-1, 1, color=MUTED, alpha=0.15, linewidth=0, zorder=0)
     ax.axvline(0, color=MUTED, linewidth=0.8, zorder=1)
-    position = rows["position"].to_numpy(float)
-    shown = np.clip(position, -_REACH, _REACH)
-    inside = rows["inside"].to_numpy(bool)
-    y = np.arange(len(rows))
-    ax.hlines(
-        y, np.clip(position - 1.96 * rows["position_error"], -_REACH, _REACH),
-        np.clip(position + 1.96 * rows["position_error"], -_REACH, _REACH),
-        color=INK, linewidth=0.8, zorder=2,
-    )  # fmt: skip
-    for mask, colour, marker, label in (
-        (inside, PALETTE[0], "o", "inside"),
-        (~inside & (np.abs(position) <= _REACH), PALETTE[1], "D", "outside"),
-        (~inside & (position > _REACH), PALETTE[1], ">", "far outside"),
-        (~inside & (position < -_REACH), PALETTE[1], "<", "far outside"),
-    ):
-        if mask.any():
-            ax.scatter(shown[mask], y[mask], color=colour, marker=marker, s=22, zorder=3,
-                       label=label)  # fmt: skip
-    names = (rows["moment"] + ", " + rows["population"] + " (" + rows["source"] + ")").tolist()
-    ax.set_yticks(y, names, fontsize=7)
+    _draw_errors(ax, rows)
+    _draw_values(ax, rows)
+    names = rows["moment"] + ", " + rows["population"] + " (" + rows["source"] + ")"
+    ax.set_yticks(np.arange(len(rows)), names.tolist(), fontsize=7)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlim(-_REACH - 0.2, _REACH + 0.2)
     ax.set_xticks([-_REACH, -1, 0, 1, _REACH], ["", "low end", "published", "high end", ""])
@@ -70,3 +55,25 @@ def plot_calibration(
     ax.grid(visible=False, axis="y")
     stamp_origin(ax, origin)
     return ax
+
+
+def _draw_errors(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw the Monte Carlo interval of each value."""
+    ends = (rows["position"] + sign * _NORMAL_95 * rows["position_error"] for sign in (-1, 1))
+    low, high = (np.clip(end, -_REACH, _REACH) for end in ends)
+    ax.hlines(np.arange(len(rows)), low, high, color=INK, linewidth=0.8, zorder=2)
+
+
+def _draw_values(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw the values: inside, outside, and far outside at the edge."""
+    position, inside = rows["position"].to_numpy(float), rows["inside"].to_numpy(bool)
+    far = ~inside & (np.abs(position) > _REACH)
+    for mask, colour, marker in (
+        (inside, PALETTE[0], "o"),
+        (~inside & ~far, PALETTE[1], "D"),
+        (far & (position > 0), PALETTE[1], ">"),
+        (far & (position < 0), PALETTE[1], "<"),
+    ):
+        if mask.any():
+            x = np.clip(position[mask], -_REACH, _REACH)
+            ax.scatter(x, np.flatnonzero(mask), color=colour, marker=marker, s=22, zorder=3)

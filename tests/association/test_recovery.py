@@ -52,7 +52,8 @@ def test_two_stage_on_all_visits_finds_the_association_of_true_slopes(cohort, en
     assert truth > MCSE * error
     assert abs(row["estimate"] - truth) < MCSE * np.hypot(row["std_error"], error)
     # The two are fitted to the same events, so most of their error is shared: hold them closer.
-    # Not closer than this: levels raise the hazard too, and predicted slopes borrow from levels.
+    # Not closer than this: predicted slopes borrow from levels, which tell of the same processes,
+    # and who worsened leaves earlier. Without both, 12,000 subjects give 0.38 against 0.34.
     assert abs(row["estimate"] - truth) < 0.30 * truth
 
 

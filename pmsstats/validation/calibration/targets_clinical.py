@@ -144,7 +144,9 @@ EVENTS = (
     ),
 )
 
-_AT_SECOND_HAND = "read at second hand: shown, never tuned to"
+_AT_SECOND_HAND = (
+    "read at second hand: shown beside the trials read at their source, which set the rates"
+)
 
 SECONDARY = (
     *(

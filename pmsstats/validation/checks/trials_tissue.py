@@ -225,6 +225,8 @@ OTHER_CHECKS: Final = (
             source="Sajja 2008 Mult Scler 14:73-80 (abstract): 58 PPMS, four centres, 3 years; "
             "yearly scans assumed",
         ),
+        note="NAA hardly moves without treatment either (-0.1 % a year): stopping its loss would "
+        "stay inside the margin, only a drug that changed NAA outright would not.",
     ),
     Check(
         finding="natalizumab-suppresses-cortical-pathology-rrms",
