@@ -182,7 +182,8 @@ def remove_outputs(folder: Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        What was removed. Files that no manifest lists stay, and so do those outside of `folder`.
+        What was removed, subfolders that it empties with it. Files that no manifest lists stay, and
+        so do those outside of `folder`.
 
     Raises
     ------
@@ -206,6 +207,9 @@ def remove_outputs(folder: Path) -> list[Path]:
     old = [p for p in (*inside, path) if p.is_file()]
     for file in old:
         file.unlink()
+    for emptied in sorted({file.parent for file in old if file.parent != folder}, reverse=True):
+        if not any(emptied.iterdir()):
+            emptied.rmdir()
     return old
 
 

@@ -279,6 +279,13 @@ class Arm:
         check_range(owner, -20, 20, pseudo_atrophy_pct=self.pseudo_atrophy_pct)
         check_range(owner, np.finfo(float).tiny, math.inf,
                     pseudo_atrophy_years=self.pseudo_atrophy_years)  # fmt: skip
+        processes = [process for process, _ in self.slowing]
+        for process in processes:
+            if processes.count(process) > 1:
+                raise DesignError(
+                    f"`slowing` of {owner} names {process!r} {processes.count(process)} times. "
+                    "Give each process one share."
+                )
         for process, share in self.slowing:
             check_factor(owner, "slowing", process, PROCESSES)
             check_range(owner, -2, 2, **{f"slowing.{process}": share})

@@ -160,3 +160,10 @@ def test_check_explains_an_unknown_finding_and_leaves_no_folder(monkeypatch, tmp
     assert result.exit_code == 2
     assert "No finding 'nawm'." in result.output
     assert not (tmp_path / "new").exists()
+
+
+def test_too_few_replicates_are_refused_before_anything_is_computed(tmp_path):
+    result = run("check", "--replicates", "5", "--out", str(tmp_path / "r"))
+    assert result.exit_code == 2
+    assert "must be 0 or at least 10, got 5" in result.output
+    assert not (tmp_path / "r").exists()

@@ -71,3 +71,10 @@ def test_parts_may_be_written_again(tmp_path):
     for _ in range(2):
         done = run("--n", 20, "--partitioned", "--out", tmp_path / "parts")
         assert done.exit_code == 0, done.output
+
+
+def test_tables_written_over_parts_leave_no_trace_of_them(tmp_path):
+    out = tmp_path / "c"
+    assert run("--n", 20, "--partitioned", "--out", out).exit_code == 0
+    assert run("--n", 20, "--out", out).exit_code == 0
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["truth"]

@@ -22,6 +22,8 @@ WIDTH = 88
 LABEL = 14
 """Columns that the labels of an entry take."""
 
+_FEWEST_REPLICATES = 10
+
 
 @click.group()
 def evidence() -> None:
@@ -78,6 +80,13 @@ def _echo_lines(title: str, lines: Mapping[str, str], wanted: set[str]) -> int:
     return len(chosen)
 
 
+def _enough_replicates(_context: click.Context, _option: click.Parameter, value: int) -> int:
+    """Refuse so few that they say nothing, before anything is computed."""
+    if 0 < value < _FEWEST_REPLICATES:
+        raise click.BadParameter(f"must be 0 or at least {_FEWEST_REPLICATES}, got {value}.")
+    return value
+
+
 @evidence.command("check")
 @out_option("report")
 @click.option("--preset", "preset_name", default=PRESET, show_default=True, help="Population.")
@@ -96,14 +105,15 @@ def _echo_lines(title: str, lines: Mapping[str, str], wanted: set[str]) -> int:
     type=click.IntRange(min=100),
     default=20_000,
     show_default=True,
-    help="Subjects of each phenotype for the verdicts.",
+    help="Subjects in the largest group of each design, for the verdicts.",
 )
 @click.option(
     "--replicates",
     type=click.IntRange(min=0),
     default=500,
     show_default=True,
-    help="Simulated studies of each cited study's size; 0 leaves them out.",
+    callback=_enough_replicates,
+    help="Simulated studies of each cited study's size, at least 10; 0 leaves them out.",
 )
 @click.option("--calibration/--no-calibration", default=True, show_default=True)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)

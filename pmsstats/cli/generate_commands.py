@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--list", "listing", is_flag=True, help="List the presets and leave.")
-@click.option("--preset", "name", default="progressive", show_default=True, help="Description.")
+@click.option(
+    "--preset", "name", default="progressive", show_default=True, help="Which cohort; see --list."
+)
 @click.option("--n", "n", type=click.IntRange(min=1), help="Subjects [default: the preset's].")
 @click.option("--seed", type=click.IntRange(min=0), default=2018, show_default=True)
 @click.option("--measures", default="", help="Names joined by commas [default: the preset's].")

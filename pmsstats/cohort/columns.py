@@ -76,10 +76,10 @@ def convert_columns(
     """
     place = _Place(table=table, dictionary=dictionary, labels=labels, typed=typed)
     ordered = sorted(columns, key=lambda name: name != "subject_id")  # issues name the subject
-    frame = pd.DataFrame(index=raw.index)
+    named = {name: raw[columns[name].column] for name in ordered}
+    frame = pd.DataFrame(named, index=raw.index)
     issues: list[pd.DataFrame] = []
     for name in ordered:
-        frame[name] = raw[columns[name].column]
         frame[name], found = _convert(frame, name, columns[name], place)
         issues.extend(found)
     return frame[[*columns]], concat_issues(issues)

@@ -103,8 +103,8 @@ def plot_replication(
     ax.grid(visible=True, axis="x", color=RULE)
     ax.axvline(80, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     legend_above(ax, handles, labels)
-    if origin == "synthetic":  # over the designs, because the legend fills the narrow axes
-        _write_beside(ax, "synthetic data", 1.0, ax.transAxes, offset=8, style="italic")
+    if origin == "synthetic":  # beside the axis, because the legend fills what is above
+        _write_beside(ax, "synthetic data", 0.0, ax.transAxes, offset=-12, style="italic")
     return ax
 
 

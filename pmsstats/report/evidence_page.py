@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from pmsstats.evidence import Finding
 from pmsstats.evidence import findings as registered_findings
 from pmsstats.plots.replication import plot_replication, replication_height
-from pmsstats.plots.replication_overview import plot_replication_overview
+from pmsstats.plots.replication_overview import is_assumed, plot_replication_overview
 from pmsstats.plots.theme import PALETTE, PALETTE_DARK, theme
 from pmsstats.provenance import package_version
 from pmsstats.report.claim_picture import claim_picture
@@ -209,6 +209,8 @@ def render_evidence_html(view: EvidenceView) -> str:
             headlines=[result.headline() for result in view.results.values()],
             verdicts_figure=_drawn("verdicts", checks.plot, _VERDICTS_HEIGHT),
             overview=None if replication is None else _overview(replication),
+            n_assumed=0 if replication is None else int(is_assumed(replication.table()).sum()),
+            n_designs=0 if replication is None else len(replication.table()),
             figures={} if replication is None else _section_figures(replication),
             calibration=None if calibration is None else _calibration(calibration),
             differing=[entry for entry in entries if entry.verdict in _DIFFERING],
@@ -301,8 +303,9 @@ def _entries(checks: ChecksView, replication: Result | None) -> list[FindingEntr
 
 
 def _sentences(table: pd.DataFrame) -> dict[str, str]:
-    """Return the sentence on each finding's replication."""
-    return dict(zip(table["finding"], table["sentence"], strict=True))
+    """Return the sentence on each finding's replication, and where the study's size is from."""
+    texts = table["sentence"] + " Design: " + table["source"].fillna("") + "."
+    return dict(zip(table["finding"], texts, strict=True))
 
 
 def _claim_rows(checks: ChecksView) -> dict[str, list[ClaimRow]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pmsstats.validation.calibration import CalibrationResult, calibrate
 from pmsstats.validation.check import Check
 from pmsstats.validation.claim import Claim
 from pmsstats.validation.design import StudyDesign
@@ -12,6 +13,7 @@ from pmsstats.validation.replication import replicate_studies
 from pmsstats.validation.replication_result import ReplicationResult
 
 __all__ = [
+    "CalibrationResult",
     "Check",
     "Claim",
     "CohortGenerator",
@@ -20,6 +22,7 @@ __all__ = [
     "ReplicationResult",
     "StudyConfig",
     "StudyDesign",
+    "calibrate",
     "check_evidence",
     "replicate_studies",
 ]

@@ -26,6 +26,7 @@ from pmsstats.validation.protocol import CohortTables
 __all__ = ["DAYS_PER_YEAR", "CohortArrays", "cohort_arrays", "outcome_measures"]
 
 DAYS_PER_YEAR = 365.25
+_SUBJECTS = ("subject_id", "phenotype", "sex", "age_years")
 _ROUNDED_YEARS = 0.01  # visits are planned in whole weeks: five years are week 261
 _COLUMNS = {"age": "age_years", "duration": "disease_duration_years"}
 
@@ -141,6 +142,7 @@ class CohortArrays:
         if name == "female":
             return (self.subjects["sex"] == "F").to_numpy(float)
         if name in _COLUMNS:
+            _require_columns("subjects", self.subjects, (_COLUMNS[name],))
             return self.subjects[_COLUMNS[name]].to_numpy(float, na_value=np.nan)
         return self.course(name)[:, int(np.argmin(np.abs(self.planned - year)))]
 
@@ -337,8 +339,16 @@ def cohort_arrays(
     -------
     CohortArrays
         A visit belongs to the planned one that it is nearest to; of two, the first counts.
+
+    Raises
+    ------
+    DesignError
+        If the tables lack a column that every analysis reads, or have an arm that nobody asked
+        for.
     """
     subjects, visits = tables.subjects, tables.visits
+    _require_columns("subjects", subjects, (*_SUBJECTS, *(["arm"] if len(arm_names) > 1 else [])))
+    _require_columns("visits", visits, ("subject_id", "day"))
     planned_day = 7.0 * np.asarray(planned_weeks)
     n_visits = len(planned_day)
     who = pd.Index(subjects["subject_id"]).get_indexer(visits["subject_id"])
@@ -365,6 +375,17 @@ def cohort_arrays(
         planned=planned_day / DAYS_PER_YEAR,
         place=place,
     )
+
+
+def _require_columns(table: str, frame: pd.DataFrame, names: tuple[str, ...]) -> None:
+    """Refuse a generator's table that lacks a column."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise DesignError(
+            f"The generator's {table} need the column {missing[0]!r} (of {', '.join(names)}), but "
+            f"have only {', '.join(map(str, frame.columns[:8]))}. See "
+            "`pmsstats.validation.CohortTables`."
+        )
 
 
 def _arm_codes(subjects: pd.DataFrame, arm_names: tuple[str, ...]) -> NDArray[np.int64]:

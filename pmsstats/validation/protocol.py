@@ -18,7 +18,11 @@ class CohortTables(Protocol):
 
     @property
     def subjects(self) -> pd.DataFrame:
-        """One row per subject: ``subject_id phenotype age_years sex``, and ``arm`` in trials."""
+        """One row per subject: ``subject_id phenotype sex age_years``.
+
+        Also ``arm`` where treatments are asked for, ``disease_duration_years`` for analyses that
+        read it, ``converted_to conversion_day`` for conversion.
+        """
 
     @property
     def visits(self) -> pd.DataFrame:

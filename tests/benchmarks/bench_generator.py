@@ -51,7 +51,14 @@ def megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main(n_subjects: int) -> None:
+def main() -> None:
+    if sys.argv[1:2] == ["write"]:
+        write(int(sys.argv[2]))
+    else:
+        compare(int(sys.argv[1]) if sys.argv[1:] else 100_000)
+
+
+def compare(n_subjects: int) -> None:
     described = config(n_subjects)
     count = n_subjects * len(WEEKS) * len(described.emitted)
     generate(config(BLOCK))  # imports and caches
@@ -76,7 +83,4 @@ def write(n_subjects: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["write"]:
-        write(int(sys.argv[2]))
-    else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 100_000)
+    main()

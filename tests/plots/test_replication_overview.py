@@ -14,6 +14,7 @@ FINDINGS = pd.DataFrame(
         "section": ["cord", "wm", "cord", "outlook", "wm"],
         "expected": ["effect", "effect", "no effect", "both", "effect"],
         "probability": [0.1, 0.99, 0.27, 0.5, np.nan],
+        "source": ["read", "read", "visits assumed", "read", "read"],
     }
 )
 
@@ -27,6 +28,17 @@ def test_each_known_finding_is_a_dot_at_its_probability():
     ax.figure.draw_without_rendering()
     offsets = np.concatenate([c.get_offsets() for c in ax.collections])
     assert sorted(offsets[:, 0].round(6)) == [10.0, 27.0, 50.0, 99.0]
+
+
+def test_dots_of_assumed_designs_are_empty():
+    ax = _drawn()
+    ax.figure.draw_without_rendering()
+    filled = {
+        round(float(x), 6): tuple(c.get_facecolors()[i][:3]) != (1.0, 1.0, 1.0)
+        for c in ax.collections
+        for i, (x, _) in enumerate(c.get_offsets())
+    }
+    assert filled == {10.0: True, 27.0: False, 50.0: True, 99.0: True}
 
 
 def test_rows_are_the_sections_that_have_findings_in_the_order_of_the_review():

@@ -215,6 +215,7 @@ def test_impossible_cohorts_are_refused(change, message):
         ({"pseudo_atrophy_years": 0.0}, "`pseudo_atrophy_years`"),
         ({"slowing": (("inflamation", 0.5),)}, "Did you mean 'inflammation'"),
         ({"slowing": (("iron", 5.0),)}, "slowing.iron"),
+        ({"slowing": (("iron", 0.5), ("iron", 0.4))}, "names 'iron' 2 times"),
     ],
 )
 def test_impossible_arms_are_refused(change, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -211,6 +212,25 @@ def test_a_number_that_arms_do_not_divide_is_shared_out_from_the_first():
     drawn = tables.subjects["arm"].to_numpy()[studies.rows]
     assert (drawn == np.array(names)[studies.arm]).all()
     assert len(np.unique(studies.rows)) == studies.rows.size
+
+
+@pytest.mark.parametrize("table", ["subjects", "visits"])
+def test_a_column_that_the_generator_lacks_is_named(tables, table):
+    column = {"subjects": "age_years", "visits": "day"}[table]
+    parts = {name: getattr(tables, name) for name in ("subjects", "visits", "relapses", "exits")}
+    parts[table] = parts[table].drop(columns=column)
+    with pytest.raises(DesignError, match=f"The generator's {table} need the column '{column}'"):
+        cohort_arrays(SimpleNamespace(**parts), years=YEARS, planned_weeks=WEEKS)
+
+
+def test_duration_is_asked_for_by_its_name(tables):
+    parts = {name: getattr(tables, name) for name in ("visits", "relapses", "exits")}
+    subjects = tables.subjects.drop(columns="disease_duration_years", errors="ignore")
+    made = cohort_arrays(
+        SimpleNamespace(subjects=subjects, **parts), years=YEARS, planned_weeks=WEEKS
+    )
+    with pytest.raises(DesignError, match="need the column 'disease_duration_years'"):
+        made.at("duration", 0.0)
 
 
 def test_too_few_subjects_are_refused(arrays):

@@ -157,9 +157,10 @@ class Correlation(AtVisit):
         """Return what is estimated, on whom, in words."""
         later = f" at {self.at_second:g} years" if self.at_second else ""
         given = f" given {', '.join(label_of(p) for p in self.partial)}" if self.partial else ""
+        within = " (within phenotypes)" if len(self.groups) > 1 and not self.pooled else ""
         return (
             f"{label_of(self.first)} with {label_of(self.second)}{later}{given}, "
-            f"{group_text(self.groups)}"
+            f"{group_text(self.groups)}{within}"
         )
 
     def _estimate(self, chosen: Studies) -> Estimates:

@@ -236,7 +236,9 @@ LESION_CHECKS: Final = (
         finding="conventional-mri-weak-disability-pms",
         claims=tuple(
             no_effect(
-                Correlation(first=measure, second="edss", groups=PROGRESSIVE), WEAK_CORRELATION
+                Correlation(first=measure, second="edss", groups=PROGRESSIVE),
+                WEAK_CORRELATION,
+                tested=False,  # weak is not absent: a repetition finds it inside the margin
             )
             for measure in ("t2_lesion_ml", "t2_lesion_count", "t1_lesion_ml", "gd_lesion_count")
         ),
