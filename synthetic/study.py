@@ -43,6 +43,7 @@ def changes_for_study(config: CohortConfig, asked: Mapping[str, Any]) -> dict[st
     dict
         Changed fields of the description.
     """
+    _check_kinds(asked)
     changes: dict[str, Any] = {
         "population": _population(config.population, asked),
         "disability": _disability(config.disability, asked["edss"]),
@@ -60,6 +61,20 @@ def changes_for_study(config: CohortConfig, asked: Mapping[str, Any]) -> dict[st
     return (
         changes | _measures(config, asked["measures"]) | _arms(asked) | _conversion(config, asked)
     )
+
+
+def _check_kinds(asked: Mapping[str, Any]) -> None:
+    """Refuse single values where several are meant, and ranges that are none."""
+    for name in ("weeks", "imaging_weeks", "measures", "treatments"):
+        value = asked[name]
+        if value is not None and not isinstance(value, tuple | list):
+            raise DesignError(f"`{name}` must be a tuple, such as ({value!r},), got {value!r}.")
+    for name in ("age", "edss", "duration"):
+        value = asked[name]
+        if value is None:
+            continue
+        if not isinstance(value, tuple | list) or len(value) != 2 or not value[0] < value[1]:
+            raise DesignError(f"`{name}` must be (low, high) with low < high, got {value!r}.")
 
 
 def _population(model: PopulationModel, asked: Mapping[str, Any]) -> PopulationModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -119,8 +120,8 @@ def test_conversion_is_switched_on_and_off():
         ({"measures": ("thalamus_m",)}, "Did you mean 'thalamus_ml'"),
         ({"weeks": (0, 24, 12)}, "must ascend"),
         ({"weeks": (0, 24), "imaging_weeks": (0, 12)}, "some of `weeks`"),
-        ({"age": (50, 40)}, "`age_included`"),
-        ({"edss": (6.0, 3.0)}, "`edss_low`"),
+        ({"age": (50, 40)}, r"`age` must be \(low, high\)"),
+        ({"edss": (6.0, 3.0)}, r"`edss` must be \(low, high\)"),
         ({"n_subjects": 0}, "at least 1"),
         ({"sites": 0}, "`n_sites`"),
     ],
@@ -165,3 +166,19 @@ def test_disagreements_name_who_claims_what():
     assert table.groupby("switch")["is_default"].sum().eq(1).all()
     assert table.groupby("switch").size().min() == 2
     assert (table["who"].str.len() > 5).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"treatments": "placebo"}, "`treatments` must be a tuple, such as ('placebo',), got"),
+        ({"measures": "thalamus_ml"}, "`measures` must be a tuple, such as ('thalamus_ml',), got"),
+        ({"weeks": 52}, "`weeks` must be a tuple, such as (52,), got 52"),
+        ({"edss": (6.0, 3.0)}, "`edss` must be (low, high) with low < high, got (6.0, 3.0)"),
+        ({"age": 40.0}, "`age` must be (low, high) with low < high, got 40.0"),
+        ({"duration": (1.0, 2.0, 3.0)}, "`duration` must be (low, high) with low < high, got"),
+    ],
+)
+def test_single_values_and_turned_ranges_are_explained(asked, message):
+    with pytest.raises(DesignError, match=re.escape(message)):
+        preset("review").for_study(**asked)
