@@ -14,8 +14,7 @@ import numpy as np
 from pmsstats.cohort.schema import PHENOTYPES
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams
-from synthetic.population import Population
-from synthetic.progression import relative_hazard
+from synthetic.population import Population, relative_hazard
 
 __all__ = ["Conversion", "draw_conversion"]
 

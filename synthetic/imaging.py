@@ -13,7 +13,6 @@ here most of the numbers of a cohort are made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +24,7 @@ from synthetic.conversion import Conversion
 from synthetic.draws import SubjectStreams
 from synthetic.observation import ImagingModel, known_measures, worse_sign
 from synthetic.parameters import Arm
-from synthetic.population import Population, arm_effect
-from synthetic.processes import shared_variance
+from synthetic.population import Population, arm_effect, score
 from synthetic.sites import Scanners, scanner_shift
 from synthetic.visits import Calendar
 
@@ -116,16 +114,16 @@ def draw_courses(
 def _draw_course(model: ImagingModel, setting: _Setting) -> ImagingCourse:
     """Draw one true course."""
     population, worse = setting.population, worse_sign(model.measure)
-    level = _score(
-        model.level_loadings, setting, ("imaging level", model.own_level or model.measure)
-    )
-    own_rate = ("imaging rate", model.process or model.measure)
-    score = _score(model.rate_loadings, setting, own_rate)
+    draw, correlations = setting.streams.normal, setting.correlations
+    own_level = draw("imaging level", model.own_level or model.measure)
+    level = score(population, model.level_loadings, own_level, correlations)
+    own_rate = draw("imaging rate", model.process or model.measure)
+    faster = score(population, model.rate_loadings, own_rate, correlations)
     baseline, unit = _baseline(model, population.phenotype)
     spread = 1.0 if model.scale == "presence" else model.sd
     rates, bends = _mean_slopes(model, setting)
-    score *= worse * model.rate_sd_pct
-    rates += score
+    faster *= worse * model.rate_sd_pct
+    rates += faster
     rates *= unit
     if model.scale != "change":
         level *= worse * spread
@@ -137,18 +135,6 @@ def _draw_course(model: ImagingModel, setting: _Setting) -> ImagingCourse:
         bends=tuple((year, size * unit) for year, size in bends),
         unit=unit,
     )
-
-
-def _score(
-    loadings: Sequence[tuple[str, float]], setting: _Setting, own: tuple[str, str]
-) -> np.ndarray:
-    """Mix what is shared and the person's own part to a score of variance 1, higher is worse."""
-    rest = max(1 - shared_variance(loadings, setting.correlations), 0.0)
-    total = setting.streams.normal(*own)
-    total *= np.sqrt(rest)
-    for name, weight in loadings:
-        total += float(weight) * setting.population.factor(name)
-    return total
 
 
 def _baseline(model: ImagingModel, phenotype: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from synthetic.clinical import DisabilityModel, InstrumentModel
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams
 from synthetic.observation import worse_sign
-from synthetic.population import Population
-from synthetic.progression import legal_edss, score
+from synthetic.population import Population, score
+from synthetic.progression import legal_edss
 from synthetic.visits import Calendar
 
 __all__ = ["COGNITIVE", "measure_instruments", "rate_edss"]
@@ -110,7 +110,9 @@ def _take_test(
     """Take one test at its visits."""
     noise = streams.weekly_normal(("test noise", model.measure), calendar.weeks).T
     own = streams.normal("test level", model.measure)
-    person = model.own_sd * score(config, population, model.level_loadings, own)
+    person = model.own_sd * score(
+        population, model.level_loadings, own, config.population.correlation_matrix()
+    )
     late = np.maximum(impairment - model.late_from, 0.0)
     values = (
         model.intercept
@@ -132,7 +134,7 @@ def _drift(
 ) -> np.ndarray:
     """Draw every patient's own change per year, faster where the processes are."""
     own = streams.normal("test drift", model.measure)
-    faster = score(config, population, model.rate_loadings, own)
+    faster = score(population, model.rate_loadings, own, config.population.correlation_matrix())
     drift = model.drift + worse_sign(model.measure) * model.drift_sd * faster
     return np.where(population.is_patient, drift, 0.0)
 

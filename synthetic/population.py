@@ -16,9 +16,16 @@ from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams
 from synthetic.inclusion import draw_ages, draw_durations
 from synthetic.parameters import Arm, PopulationModel
-from synthetic.processes import FACTORS
+from synthetic.processes import FACTORS, shared_variance
 
-__all__ = ["Population", "arm_effect", "draw_population", "head_moments"]
+__all__ = [
+    "Population",
+    "arm_effect",
+    "draw_population",
+    "head_moments",
+    "relative_hazard",
+    "score",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +115,59 @@ class Population:
         for name, weight in loadings:
             total += float(weight) * self.factor(name)
         return total
+
+
+def score(
+    population: Population,
+    loadings: Sequence[tuple[str, float]],
+    own: np.ndarray,
+    correlations: np.ndarray,
+) -> np.ndarray:
+    """Mix what is shared and a person's own part to a score of variance 1, higher is worse.
+
+    Parameters
+    ----------
+    population : Population
+        Subjects.
+    loadings : sequence of (str, float)
+        Weights of the person factors and other scores.
+    own : ndarray, shape (n_subjects,)
+        Standard normal; becomes the score, in place.
+    correlations : ndarray, shape (n_factors, n_factors)
+        Of the person factors.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects,)
+        Standard normal: the array `own`.
+    """
+    own *= np.sqrt(max(1 - shared_variance(loadings, correlations), 0.0))
+    for name, weight in loadings:
+        own += float(weight) * population.factor(name)
+    return own
+
+
+def relative_hazard(
+    config: CohortConfig, population: Population, loadings: Sequence[tuple[str, float]]
+) -> np.ndarray:
+    """Return every subject's hazard relative to the mean of the phenotype.
+
+    Parameters
+    ----------
+    config : CohortConfig
+        Correlations of the person factors.
+    population : Population
+        Subjects.
+    loadings : sequence of (str, float)
+        Log hazard ratios per standard deviation.
+
+    Returns
+    -------
+    ndarray, shape (n_subjects,)
+        Log-normal of mean 1.
+    """
+    shared = shared_variance(loadings, config.population.correlation_matrix())
+    return np.exp(population.combine(loadings) - shared / 2)
 
 
 def draw_population(config: CohortConfig, streams: SubjectStreams) -> Population:

@@ -14,7 +14,6 @@ of the current stage as its rate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,7 @@ import numpy as np
 from synthetic.clinical import DisabilityModel
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams, truncated_normal
-from synthetic.population import Population, arm_effect
-from synthetic.processes import shared_variance
+from synthetic.population import Population, arm_effect, relative_hazard, score
 
 if TYPE_CHECKING:
     from synthetic.conversion import Conversion
@@ -34,8 +32,6 @@ __all__ = [
     "Progression",
     "draw_progression",
     "legal_edss",
-    "relative_hazard",
-    "score",
     "true_edss",
 ]
 
@@ -103,57 +99,6 @@ def draw_progression(
         baseline=baseline,
         steps=_steps(model, baseline, clock, config.schedule.horizon_years, streams),
     )
-
-
-def score(
-    config: CohortConfig,
-    population: Population,
-    loadings: Sequence[tuple[str, float]],
-    own: np.ndarray,
-) -> np.ndarray:
-    """Mix what is shared and a person's own part to a score of variance 1.
-
-    Parameters
-    ----------
-    config : CohortConfig
-        Correlations of the person factors.
-    population : Population
-        Subjects.
-    loadings : sequence of (str, float)
-        Weights of the person factors, of age and of duration.
-    own : ndarray, shape (n_subjects,)
-        Standard normal.
-
-    Returns
-    -------
-    ndarray, shape (n_subjects,)
-        Standard normal.
-    """
-    shared = shared_variance(loadings, config.population.correlation_matrix())
-    return population.combine(loadings) + np.sqrt(max(1 - shared, 0.0)) * own
-
-
-def relative_hazard(
-    config: CohortConfig, population: Population, loadings: Sequence[tuple[str, float]]
-) -> np.ndarray:
-    """Return every subject's hazard relative to the mean of the phenotype.
-
-    Parameters
-    ----------
-    config : CohortConfig
-        Correlations of the person factors.
-    population : Population
-        Subjects.
-    loadings : sequence of (str, float)
-        Log hazard ratios per standard deviation.
-
-    Returns
-    -------
-    ndarray, shape (n_subjects,)
-        Log-normal of mean 1.
-    """
-    shared = shared_variance(loadings, config.population.correlation_matrix())
-    return np.exp(population.combine(loadings) - shared / 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +187,12 @@ def _baseline(config: CohortConfig, population: Population, streams: SubjectStre
     """Place subjects on the scale."""
     model, phenotype = config.disability, population.phenotype
     continuous = truncated_normal(
-        score(config, population, model.level_loadings, streams.normal("baseline edss")),
+        score(
+            population,
+            model.level_loadings,
+            streams.normal("baseline edss"),
+            config.population.correlation_matrix(),
+        ),
         model.edss_mean.take(phenotype),
         model.edss_sd.take(phenotype),
         np.ceil(2 * model.edss_low.take(phenotype)) / 2 - _HALF_CELL,

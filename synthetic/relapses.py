@@ -10,8 +10,7 @@ from scipy.special import gammaincinv, ndtr
 from synthetic.clinical import RelapseModel
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams, event_times
-from synthetic.population import Population, arm_effect
-from synthetic.progression import score
+from synthetic.population import Population, arm_effect, score
 
 __all__ = ["Relapses", "draw_relapses", "relapse_activity", "relapse_impairment"]
 
@@ -100,7 +99,9 @@ def relapse_activity(
         Uniform between 0 and 1: the share of subjects with a lower rate.
     """
     own = streams.normal("relapse rate")
-    return ndtr(score(config, population, config.relapses.loadings, own))
+    return ndtr(
+        score(population, config.relapses.loadings, own, config.population.correlation_matrix())
+    )
 
 
 def relapse_impairment(model: RelapseModel, relapses: Relapses, year: np.ndarray) -> np.ndarray:
