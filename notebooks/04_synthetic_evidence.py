@@ -279,11 +279,11 @@ with theme():
     calibration.plot(ax=ax)
 
 # %% [markdown]
-# Two are not. The cord in secondary progressive MS shrinks at the edge of the interval of Lukas
-# 2015: another study found less, and the generator lies between. The EDSS of primary progressive
-# patients rises more slowly than a registry printed (Stellmann 2014): steeper, and more placebo
-# patients would be confirmed worse than trials had. Where sources cannot all be met under one set
-# of parameters, the table shows it.
+# One is far outside, one at the very end. The cord in secondary progressive MS shrinks at the end
+# of the interval of Lukas 2015, on either side of it by chance: another study found less, and the
+# generator lies between. The EDSS of primary progressive patients rises more slowly than a registry
+# printed (Stellmann 2014): steeper, and more placebo patients would be confirmed worse than trials
+# had. Where sources cannot all be met under one set of parameters, the table shows it.
 #
 # ## 7. What to conclude
 #
@@ -315,8 +315,10 @@ assert found[small[1]] < 0.1
 assert found.max() > 0.9
 moments = calibration.table().set_index("record")
 outside = moments.index[~moments["inside"].astype(bool)]
-assert set(outside) == {"stellmann2014_edss_yearly_ppms", "lukas2015_cord_rate_spms"}
+assert "stellmann2014_edss_yearly_ppms" in outside
+assert set(outside) <= {"stellmann2014_edss_yearly_ppms", "lukas2015_cord_rate_spms"}
 assert moments.loc["stellmann2014_edss_yearly_ppms", "value"] < 0.35
-assert moments.loc["lukas2015_cord_rate_spms", ["value", "published"]].diff().iloc[1] < 0
+cord_rate = moments.loc["lukas2015_cord_rate_spms"]
+assert abs(cord_rate["value"] - cord_rate["published_high"]) < 0.05  # at its very end
 cord = checks.claims.set_index("finding").loc[small[5]]
 assert abs(cord["estimate"] + 1.6) < 0.2

@@ -304,7 +304,8 @@ def _entries(checks: ChecksView, replication: Result | None) -> list[FindingEntr
 
 def _sentences(table: pd.DataFrame) -> dict[str, str]:
     """Return the sentence on each finding's replication, and where the study's size is from."""
-    texts = table["sentence"] + " Design: " + table["source"].fillna("") + "."
+    known = table["source"].fillna("")
+    texts = table["sentence"] + (" Design: " + known + ".").where(known != "", "")
     return dict(zip(table["finding"], texts, strict=True))
 
 

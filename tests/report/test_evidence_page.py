@@ -65,7 +65,7 @@ REPLICATION = ReplicationResult(
             "design": ["26 PPMS, 20 HC", "18 SPMS, 20 HC"],
             "n_subjects": [46, 38],
             "followup_years": [0.0, 1.0],
-            "source": ["", ""],
+            "source": ["Leary 1999: 26 PPMS, 20 HC", "Cawley 2018: 18 SPMS; 20 HC assumed"],
             "expected": ["effect", "no effect"],
             "probability": [0.9, 0.4],
             "mcse": [0.01, 0.02],
@@ -139,6 +139,18 @@ def test_numbers_reason_note_and_replication_are_written(page):
     assert "says that no trial uses it" in page
     assert "small study" in page
     assert "would report no effect in 40 % of repetitions" in page
+
+
+def test_what_is_assumed_of_a_study_is_said_and_counted(page):
+    assert "Design: Cawley 2018: 18 SPMS; 20 HC assumed." in page
+    assert "Design: Leary 1999: 26 PPMS, 20 HC." in page
+    assert "in part or in all: 1 of 2;" in page
+
+
+def test_findings_that_differ_are_listed_with_their_reason(page):
+    listed = page[page.index("does not agree with the review") : page.index('id="replication"')]
+    assert f'href="#finding-{DIFFERENT}"' in listed
+    assert f'href="#finding-{LOW}"' not in listed
 
 
 def test_registry_gives_population_and_references(page):

@@ -18,6 +18,11 @@ from pmsstats.validation.calibration.moments import AnnualChange, ChangeOver, Co
 
 __all__ = ["RATES", "SPREADS"]
 
+_TWO_CORDS = (
+    "two studies print 2.2 (Lukas 2015) and 1.63 %/yr (Furby 2010): one rate for both lies at an "
+    "end of either interval, and with few subjects it may fall outside"
+)
+
 _CONFLICT_RRMS = (
     "an active relapsing trial, against -0.42 %/yr in 256 patients (Lukas 2015): no one rate is in "
     "both intervals"
@@ -55,6 +60,7 @@ RATES = (
         AnnualChange(measure="cord_area_c2c3_mm2"),
         {"SPMS": 73},
         ANNUAL,
+        why=_TWO_CORDS,
     ),
     target(
         "lukas2015_cord_rate_difference",
@@ -71,6 +77,7 @@ RATES = (
         AnnualChange(measure="cord_area_c2c3_mm2"),
         {"SPMS": 56},
         ANNUAL,
+        why=_TWO_CORDS,
         **MS_STAT,
     ),
     target(
@@ -294,6 +301,7 @@ RATES = (
         {"SPMS": 205},
         (0.0, 3.0),
         n=205,
+        why="another trial prints a growth of 15 % (Miller 1999): the default lies between",
         **EUROPEAN,
     ),
     target(
