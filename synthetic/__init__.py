@@ -28,6 +28,11 @@ from synthetic.observation import ImagingModel, ScheduleModel, SiteModel
 from synthetic.parameters import Arm, LesionModel, PopulationModel
 from synthetic.presets import PRESETS, preset
 from synthetic.processes import FACTORS, PROCESSES
+from synthetic.shared_effects import (
+    SharedEffectsConfig,
+    SharedEffectsData,
+    generate_shared_effects,
+)
 from synthetic.treatments import TREATMENTS, treatment
 from synthetic.truth import (
     Truth,
@@ -59,6 +64,8 @@ __all__ = [
     "PopulationModel",
     "RelapseModel",
     "ScheduleModel",
+    "SharedEffectsConfig",
+    "SharedEffectsData",
     "SiteModel",
     "Sourced",
     "SyntheticCohort",
@@ -67,6 +74,7 @@ __all__ = [
     "assumed",
     "derived",
     "generate_cohort",
+    "generate_shared_effects",
     "generate_tables",
     "iter_tables",
     "level_correlation",

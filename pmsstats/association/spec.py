@@ -2,28 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pmsstats.cohort.schema import Measure
 from pmsstats.errors import DesignError, nearest
 
-__all__ = ["METHOD_LABELS", "METHOD_WORDS", "AssociationSpec", "Exposure", "Method", "exposure"]
+__all__ = [
+    "DEFAULT_METHODS",
+    "METHODS",
+    "METHOD_LABELS",
+    "METHOD_WORDS",
+    "AssociationSpec",
+    "Exposure",
+    "Method",
+    "MethodWords",
+    "exposure",
+]
 
-Method = Literal["two_stage", "time_varying"]
+Method = Literal[
+    "slope_correlation",
+    "slope_correlation_corrected",
+    "two_stage_raw",
+    "two_stage",
+    "risk_set",
+    "landmark",
+    "joint_slope",
+    "time_varying",
+    "joint_value",
+]
 Engine = Literal["native", "statsmodels", "lme4"]
 SlopeVisits = Literal["all", "until_event"]
 SlopeModel = Literal["common", "by_group"]
+EventTimes = Literal["observed", "interval"]
 
-METHOD_LABELS: dict[str, str] = {
-    "two_stage": "Two-stage Cox (individual slopes)",
-    "time_varying": "Time-varying Cox (current value)",
+
+@dataclass(frozen=True, kw_only=True)
+class MethodWords:
+    """A method in words.
+
+    Parameters
+    ----------
+    label : str
+        For tables and figures.
+    words : str
+        Inside a sentence.
+    about : {"slope", "value"}
+        The property of the trajectory that it relates to the outcome.
+    estimate : {"log hazard ratio", "correlation"}
+        What it estimates.
+    """
+
+    label: str
+    words: str
+    about: Literal["slope", "value"]
+    estimate: Literal["log hazard ratio", "correlation"] = "log hazard ratio"
+
+
+METHODS: Mapping[str, MethodWords] = {
+    "slope_correlation": MethodWords(
+        label="Correlation of slopes (least squares)",
+        words="correlation of least-squares slopes",
+        about="slope",
+        estimate="correlation",
+    ),
+    "slope_correlation_corrected": MethodWords(
+        label="Correlation of slopes (bivariate mixed model)",
+        words="correlation of true slopes, bivariate mixed model",
+        about="slope",
+        estimate="correlation",
+    ),
+    "two_stage_raw": MethodWords(
+        label="Two-stage Cox (least-squares slopes)",
+        words="two-stage Cox on least-squares slopes",
+        about="slope",
+    ),
+    "two_stage": MethodWords(
+        label="Two-stage Cox (predicted slopes)",
+        words="two-stage Cox on predicted slopes",
+        about="slope",
+    ),
+    "risk_set": MethodWords(
+        label="Two-stage Cox (slopes predicted anew in each risk set)",
+        words="two-stage Cox with risk-set calibration",
+        about="slope",
+    ),
+    "landmark": MethodWords(
+        label="Landmark Cox (slope up to the landmark)",
+        words="landmark Cox",
+        about="slope",
+    ),
+    "joint_slope": MethodWords(
+        label="Joint model (true slope)", words="joint model of the true slope", about="slope"
+    ),
+    "time_varying": MethodWords(
+        label="Time-varying Cox (last measured value)", words="time-varying Cox", about="value"
+    ),
+    "joint_value": MethodWords(
+        label="Joint model (true current value)",
+        words="joint model of the true current value",
+        about="value",
+    ),
 }
+"""All methods, in the order in which they are best read: slopes first, then values."""
+DEFAULT_METHODS: tuple[Method, ...] = (
+    "slope_correlation",
+    "slope_correlation_corrected",
+    "two_stage_raw",
+    "two_stage",
+    "landmark",
+    "joint_slope",
+    "time_varying",
+    "joint_value",
+)
+"""Methods that are compared unless others are asked for."""
+METHOD_LABELS: dict[str, str] = {name: method.label for name, method in METHODS.items()}
 """Names of the methods for tables and figures."""
-METHOD_WORDS: dict[str, str] = {
-    "two_stage": "two-stage Cox",
-    "time_varying": "time-varying Cox",
-}
+METHOD_WORDS: dict[str, str] = {name: method.words for name, method in METHODS.items()}
 """Names of the methods inside a sentence."""
 
 
@@ -35,10 +131,10 @@ class AssociationSpec:
     ----------
     measure : str
         Column of the visits table.
-    methods : tuple of {"two_stage", "time_varying"}
-        In the order in which they are reported.
+    methods : tuple of str
+        Keys of :data:`METHODS`, in the order in which they are reported.
     covariates : str or tuple of str
-        Baseline covariates that the Cox models adjust for: columns of the subjects table, or the
+        Baseline covariates that the hazard models adjust for: columns of the subjects table, or the
         right-hand side of a formula on them.
     strata : str or tuple of str
         Columns of the subjects table whose values have baseline hazards of their own.
@@ -49,7 +145,17 @@ class AssociationSpec:
         subject's group.
     slope_visits : {"all", "until_event"}, default "all"
         Whether individual slopes use measurements up to the day of the event (or of the end of
-        follow-up for the outcome), or later ones too.
+        follow-up for the outcome), or later ones too. Joint, landmark and risk-set methods never
+        use later ones.
+    outcome_measure : str, optional
+        Measure whose slope the correlations relate to; by default the measure that the outcome is
+        derived from.
+    landmarks : tuple of float, optional
+        Years from the outcome's baseline at which the landmark method starts its clock; by
+        default one, at half of the longest follow-up, but no later than 2 years.
+    event_times : {"observed", "interval"}, default "observed"
+        Whether joint models take the event at the visit that showed it, or anywhere between that
+        and the visit before.
     min_events : int, default 5
         Fewer events than this, and no hazard ratio is given.
     engine : {"native", "statsmodels", "lme4"}, default "native"
@@ -64,12 +170,15 @@ class AssociationSpec:
     """
 
     measure: str
-    methods: tuple[Method, ...] = ("two_stage", "time_varying")
+    methods: tuple[Method, ...] = DEFAULT_METHODS
     covariates: str | tuple[str, ...] = ()
     strata: str | tuple[str, ...] = ()
     group: str | None = None
     slope_model: SlopeModel = "common"
     slope_visits: SlopeVisits = "all"
+    outcome_measure: str | None = None
+    landmarks: tuple[float, ...] | None = None
+    event_times: EventTimes = "observed"
     min_events: int = 5
     engine: Engine = "native"
     conf_level: float = 0.95
@@ -86,12 +195,23 @@ class AssociationSpec:
         _check("slope_model", self.slope_model, get_args(SlopeModel))
         _check("slope_visits", self.slope_visits, get_args(SlopeVisits))
         _check("engine", self.engine, get_args(Engine))
+        _check("event_times", self.event_times, get_args(EventTimes))
+        self._check_numbers()
         if self.slope_model == "by_group" and self.group is None:
             raise DesignError("`slope_model='by_group'` needs `group`, a column of the subjects.")
+
+    def _check_numbers(self) -> None:
+        """Check the numeric options."""
         if not 0 < self.conf_level < 1:
             raise DesignError(f"`conf_level` must lie between 0 and 1, got {self.conf_level!r}.")
         if self.min_events < 1:
             raise DesignError(f"`min_events` must be at least 1, got {self.min_events!r}.")
+        marks = () if self.landmarks is None else self.landmarks
+        if self.landmarks is not None and (not marks or not all(mark > 0 for mark in marks)):
+            raise DesignError(
+                "`landmarks` must be one or more years after the outcome's baseline, above 0, got "
+                f"{self.landmarks!r}."
+            )
 
     def adjustment(self) -> str:
         """Return the covariates as the right-hand side of a formula.
@@ -170,16 +290,15 @@ def exposure(measure: Measure, method: Method) -> Exposure:
     ----------
     measure : Measure
         Its `worsening` gives the direction; "unspecified" keeps the sign.
-    method : {"two_stage", "time_varying"}
-        The former concerns the slope, the latter the value.
+    method : str
+        Key of :data:`METHODS`, which says whether it concerns the slope or the value.
 
     Returns
     -------
     Exposure
         Sign, words and unit.
     """
-    is_slope = method == "two_stage"
-    if is_slope:
+    if METHODS[method].about == "slope":
         direction = _SLOPE_WORDS[measure.worsening]
         words, term = f"{direction} of {measure.label}", f"per SD {direction}"
         unit = f"{measure.unit}/year" if measure.unit else "per year"

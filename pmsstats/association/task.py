@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,19 @@ import pandas as pd
 
 from pmsstats.association.result import estimates_row
 from pmsstats.association.spec import AssociationSpec, Method
+from pmsstats.association.trajectories import Trajectories, fit_trajectories, visits_for_slopes
 from pmsstats.errors import ConvergenceError, DesignError
-from pmsstats.models.events.survival import CoxResult, CoxSpec, KMResult, fit_cox
+from pmsstats.models.curves.kaplan_meier import KMResult
+from pmsstats.models.events.survival import CoxResult, CoxSpec, fit_cox
 from pmsstats.models.formulas.formula import formula_variables
 from pmsstats.results import Exclusion, exclude
 
 if TYPE_CHECKING:
     from pmsstats.cohort.schema import Measure
+    from pmsstats.models.curves.kaplan_meier import KMResult
+    from pmsstats.models.joint.result import JointResult
     from pmsstats.models.mixed.lmm import LMMResult
+    from pmsstats.models.pairs.pair_result import PairResult
     from pmsstats.provenance import Origin
 
 __all__ = [
@@ -27,16 +33,20 @@ __all__ = [
     "MethodRun",
     "Task",
     "complete_people",
-    "has_spread",
     "not_estimable",
     "relate",
+    "too_few_events",
     "within",
 ]
 
-OUTCOME_COLUMNS = ("outcome_duration", "outcome_event", "outcome_baseline", "outcome_end")
-"""Follow-up of each subject, in days."""
+OUTCOME_COLUMNS = (
+    "outcome_duration", "outcome_event", "outcome_baseline", "outcome_end", "outcome_left",
+    "outcome_right",
+)  # fmt: skip
+"""Follow-up of each subject, in days; between the last two the event came, if it did."""
 RESERVED_COLUMNS = (
-    *OUTCOME_COLUMNS, "outcome_start", "outcome_stop", "slope", "slope_per_sd", "value",
+    *OUTCOME_COLUMNS, "outcome_start", "outcome_stop", "outcome_year",
+    "outcome_stratum", "slope", "slope_per_sd", "value",
     "value_per_sd", "tertile",
 )  # fmt: skip
 """Names that no covariate may have."""
@@ -56,11 +66,15 @@ class Task:
     measure : Measure
         Whose trajectory it is.
     people : pandas.DataFrame
-        One row per subject at risk: ``subject_id outcome_duration outcome_event outcome_baseline
-        outcome_end`` (days) and the columns of the subjects table that the spec names.
+        One row per subject at risk: ``subject_id``, :data:`OUTCOME_COLUMNS` and the columns of the
+        subjects table that the spec names.
     visits : pandas.DataFrame
-        Their visits: ``subject_id day year``, the measure, the outcome columns, and the group where
-        the mixed model needs it.
+        Their visits: ``subject_id day year``, the measure and that of the outcome, the outcome
+        columns, and the group where the mixed model needs it.
+    outcome_measure : Measure, optional
+        Whose slope correlations relate to; None where the outcome is derived from no measure.
+    outcome_label : str
+        The event in clinical words.
     origin : {"real", "synthetic"}
         Of the cohort.
     """
@@ -69,7 +83,29 @@ class Task:
     measure: Measure
     people: pd.DataFrame
     visits: pd.DataFrame
+    outcome_measure: Measure | None
+    outcome_label: str
     origin: Origin
+
+    @cached_property
+    def trajectories(self) -> Trajectories:
+        """Mixed model of the measure, fitted once for all methods that need it."""
+        return fit_trajectories(visits_for_slopes(self, "association")[0], self)
+
+    def has_spread(self, sd: float) -> bool:
+        """Say whether an exposure differs between subjects at all.
+
+        Parameters
+        ----------
+        sd : float
+            Its standard deviation; NaN where there is one subject.
+
+        Returns
+        -------
+        bool
+            False also for what is only rounding.
+        """
+        return bool(sd > _NO_SPREAD * float(self.visits[self.measure.name].std()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,7 +117,11 @@ class MethodRun:
     row : dict
         Its row of the estimates.
     model : CoxResult, optional
-        None where it was not estimable.
+        None where it has none, or was not estimable.
+    joint : JointResult, optional
+        Likewise.
+    pair : PairResult, optional
+        Likewise.
     trajectory : LMMResult, optional
         The mixed model behind it, if it has one.
     slopes : pandas.DataFrame, optional
@@ -96,6 +136,8 @@ class MethodRun:
 
     row: dict[str, Any]
     model: CoxResult | None = None
+    joint: JointResult | None = None
+    pair: PairResult | None = None
     trajectory: LMMResult | None = None
     slopes: pd.DataFrame | None = None
     tertiles: KMResult | None = None
@@ -166,30 +208,12 @@ def _missing(values: pd.Series) -> pd.Series:
     return values.isna() | values.isin([np.inf, -np.inf])
 
 
-def has_spread(sd: float, task: Task) -> bool:
-    """Say whether an exposure differs between subjects at all.
-
-    Parameters
-    ----------
-    sd : float
-        Its standard deviation; NaN where there is one subject.
-    task : Task
-        Gives the scale of the measure.
-
-    Returns
-    -------
-    bool
-        False also for what is only rounding.
-    """
-    return bool(sd > _NO_SPREAD * float(task.visits[task.measure.name].std()))
-
-
 def not_estimable(method: Method, task: Task, data: pd.DataFrame, reason: str) -> dict[str, Any]:
     """Fill the row of a method that is not estimable.
 
     Parameters
     ----------
-    method : {"two_stage", "time_varying"}
+    method : str
         The method.
     task : Task
         What it started from.
@@ -226,7 +250,7 @@ def relate(
 
     Parameters
     ----------
-    method : {"two_stage", "time_varying"}
+    method : str
         The method.
     task : Task
         What it started from.
@@ -246,7 +270,7 @@ def relate(
     tuple of (dict, CoxResult or None, tuple of Exclusion)
         The row of the estimates, the model, and what it left out.
     """
-    reason = _too_few_events(data, task.spec) or ("" if has_spread(sd, task) else no_spread)
+    reason = too_few_events(data, task.spec) or ("" if task.has_spread(sd) else no_spread)
     if reason:
         return not_estimable(method, task, data, reason), None, ()
     adjustment = task.spec.adjustment()
@@ -273,8 +297,21 @@ def relate(
     return row, model, tuple(replace(e, stage=stage) for e in model.exclusions)
 
 
-def _too_few_events(data: pd.DataFrame, spec: AssociationSpec) -> str:
-    """Say so if there are too few events; empty if there are enough."""
+def too_few_events(data: pd.DataFrame, spec: AssociationSpec) -> str:
+    """Say so if there are too few events.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        ``subject_id outcome_event``.
+    spec : AssociationSpec
+        Says how many are needed.
+
+    Returns
+    -------
+    str
+        Empty if there are enough.
+    """
     n_events = int(data["outcome_event"].sum())
     if n_events >= spec.min_events:
         return ""

@@ -1,36 +1,33 @@
-"""The two-stage method: one slope per subject from a mixed model, then a Cox model on it."""
+"""Two-stage methods: one slope per subject first, then a Cox model on it."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from pmsstats.association.spec import AssociationSpec, Exposure, exposure
+from pmsstats.association.spec import Exposure, Method, exposure
 from pmsstats.association.task import (
     MethodRun,
     Task,
     complete_people,
-    has_spread,
     not_estimable,
     relate,
     within,
 )
-from pmsstats.errors import ConvergenceError, DesignError
-from pmsstats.models.events.survival import KMResult, KMSpec, fit_km
-from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
-from pmsstats.results import Exclusion, exclude
+from pmsstats.association.trajectories import (
+    least_squares_slopes,
+    predicted_slopes,
+    visits_for_slopes,
+)
+from pmsstats.models.curves.kaplan_meier import KMResult, KMSpec, fit_km
+from pmsstats.results import Exclusion
 
 if TYPE_CHECKING:
-    from pmsstats.cohort.schema import Measure
+    from pmsstats.models.mixed.lmm import LMMResult
 
-__all__ = ["run_two_stage", "slope_formula", "tertile_of"]
-
-_METHOD = "two_stage"
-_STAGE = f"association {_METHOD}"
-_PERFECT = 0.9999  # correlation of intercept and slope at which an optimiser has met the boundary
+__all__ = ["run_two_stage", "run_two_stage_raw", "tertile_of"]
 
 _CAVEATS = {
     "until_event": (
@@ -44,22 +41,17 @@ _CAVEATS = {
         "their error is ignored, so the interval is too narrow."
     ),
 }
+_RAW_CAVEAT = (
+    "Two-stage on least-squares slopes: each slope is taken as if it were known; its measurement "
+    "error pulls the hazard ratio towards 1."
+)
 _SINGULAR_CAVEAT = (
     "Two-stage: the mixed model is singular (a variance between subjects is estimated as zero)."
 )
-_NO_VARIANCE = (
-    "the mixed model finds no difference in slope between subjects (its variance is zero), so "
-    "there is nothing to relate to the outcome"
-)
-_PERFECT_CORRELATION = (
-    "the mixed model is singular: it finds intercept and slope perfectly correlated, so that "
-    "individual slopes cannot be told from individual levels"
-)
-_MORE_VISITS = "; measurements after the event (`slope_visits='all'`) might tell them apart"
 
 
 def run_two_stage(task: Task) -> MethodRun:
-    """Relate the outcome to individual slopes.
+    """Relate the outcome to slopes predicted by a mixed model (regression calibration).
 
     Parameters
     ----------
@@ -69,70 +61,96 @@ def run_two_stage(task: Task) -> MethodRun:
     Returns
     -------
     MethodRun
-        Estimate per SD of the slopes, the mixed model, and curves by third of the slope.
+        Estimate per SD of the true slopes, the mixed model, and curves by third of the slope.
     """
-    used, left_out = _visits_for_slopes(task)
+    stage = "association two_stage"
+    used, left_out = visits_for_slopes(task, stage)
     people, unmeasured = within(
-        task.people, used["subject_id"], f"no {task.measure.label} up to the event", _STAGE
+        task.people, used["subject_id"], f"no {task.measure.label} up to the event", stage
     )
     left_out += unmeasured
-    try:
-        trajectory = _fit_trajectories(used, task)
-    except (DesignError, ConvergenceError) as exc:
-        reason = f"the mixed model of the slopes failed: {exc}"
-        row = not_estimable(_METHOD, task, people, reason)
+    trajectories = task.trajectories
+    if trajectories.model is None:
+        row = not_estimable("two_stage", task, people, trajectories.reason)
         return MethodRun(row=row, exclusions=left_out)
-    slopes = trajectory.individual_slopes(time="year")[["subject_id", "slope"]]
-    people, ungrouped = within(people, slopes["subject_id"], f"no {task.spec.group}", _STAGE)
-    people, incomplete = complete_people(people, task.spec, _STAGE)
+    slopes = predicted_slopes(trajectories.model)
+    people, ungrouped = within(people, slopes["subject_id"], f"no {task.spec.group}", stage)
+    people, incomplete = complete_people(people, task.spec, stage)
     data = people.merge(slopes, on="subject_id")
-    return _relate_slopes(data, trajectory, task, (*left_out, *ungrouped, *incomplete))
+    return _relate_predicted(data, trajectories.model, task, (*left_out, *ungrouped, *incomplete))
 
 
-def _relate_slopes(
+def _relate_predicted(
     data: pd.DataFrame, trajectory: LMMResult, task: Task, left_out: tuple[Exclusion, ...]
 ) -> MethodRun:
     """Fit the Cox model and the curves by third, unless the slopes are not worth it."""
-    if _is_perfectly_correlated(trajectory):
-        remedy = _MORE_VISITS if task.spec.slope_visits == "until_event" else ""
-        row = not_estimable(_METHOD, task, data, _PERFECT_CORRELATION + remedy)
+    if task.trajectories.reason:
+        row = not_estimable("two_stage", task, data, task.trajectories.reason)
         return MethodRun(row=row, trajectory=trajectory, exclusions=left_out)
-    shown = exposure(task.measure, _METHOD)
-    sd = _true_slope_sd(trajectory)
-    data = data.assign(slope_per_sd=shown.sign * data["slope"] / sd if sd else 0.0)
-    row, model, more = relate(
-        _METHOD,
-        task,
-        data,
-        term="slope_per_sd",
-        sd=sd,
-        no_spread=_NO_VARIANCE,
-        times={"duration": "outcome_duration"},
-    )
-    tertiles = None
-    if has_spread(sd, task):
-        data = data.assign(tertile=tertile_of(data["slope"], shown))
-        tertiles = _curves_by_third(data, task)
+    shown = exposure(task.measure, "two_stage")
+    row, model, more = _relate_slopes("two_stage", data, task)
+    data = data.assign(tertile=tertile_of(data["slope"], shown))
     singular = (_SINGULAR_CAVEAT,) if trajectory.fit_log.singular else ()
     return MethodRun(
         row=row,
         model=model,
         trajectory=trajectory,
-        slopes=data.reindex(columns=["subject_id", "slope", "tertile"]),
-        tertiles=tertiles,
+        slopes=data[["subject_id", "slope", "tertile"]],
+        tertiles=_curves_by_third(data, task),
         exclusions=(*left_out, *more),
         caveats=(_CAVEATS[task.spec.slope_visits], *singular) if model else (),
     )
 
 
-def _true_slope_sd(trajectory: LMMResult) -> float:
-    """Estimate the SD of true slopes: their variance in the model, and that of their means."""
-    parts = trajectory.variance_components
-    is_slope = (parts["term1"] == "year") & (parts["term2"] == "year")
-    within = float(parts.loc[is_slope & (parts["kind"] == "variance"), "estimate"].iloc[0])
-    own = trajectory.individual_slopes(time="year").set_index("subject_id")["slope"]
-    mean = own - trajectory.blups().set_index("subject_id")["year"]
-    return math.sqrt(within + float(mean.var(ddof=1)))
+def run_two_stage_raw(task: Task) -> MethodRun:
+    """Relate the outcome to each subject's own least-squares slope, as if it had no error.
+
+    Parameters
+    ----------
+    task : Task
+        Subjects at risk and their visits.
+
+    Returns
+    -------
+    MethodRun
+        Estimate per SD of the true slopes, as the mixed model gives that SD.
+    """
+    stage = "association two_stage_raw"
+    used, left_out = visits_for_slopes(task, stage)
+    slopes = least_squares_slopes(used, task.measure)
+    people, few = within(
+        task.people,
+        slopes["subject_id"],
+        f"fewer than two values of {task.measure.label} up to the event",
+        stage,
+    )
+    people, incomplete = complete_people(people, task.spec, stage)
+    data = people.merge(slopes, on="subject_id")
+    left_out += (*few, *incomplete)
+    if task.trajectories.reason:
+        row = not_estimable("two_stage_raw", task, data, task.trajectories.reason)
+        return MethodRun(row=row, exclusions=left_out)
+    row, model, more = _relate_slopes("two_stage_raw", data, task)
+    return MethodRun(
+        row=row,
+        model=model,
+        exclusions=(*left_out, *more),
+        caveats=(_RAW_CAVEAT,) if model else (),
+    )
+
+
+def _relate_slopes(method: Method, data: pd.DataFrame, task: Task) -> tuple:
+    """Fit a Cox model on slopes per SD of the true ones, turned towards worse."""
+    sd = task.trajectories.sd
+    return relate(
+        method,
+        task,
+        data.assign(slope_per_sd=exposure(task.measure, method).sign * data["slope"] / sd),
+        term="slope_per_sd",
+        sd=sd,
+        no_spread="all slopes are the same",
+        times={"duration": "outcome_duration"},
+    )
 
 
 def _curves_by_third(data: pd.DataFrame, task: Task) -> KMResult:
@@ -144,64 +162,6 @@ def _curves_by_third(data: pd.DataFrame, task: Task) -> KMResult:
         conf_level=task.spec.conf_level,
     )
     return fit_km(data, spec, origin=task.origin)
-
-
-def slope_formula(measure: Measure, spec: AssociationSpec) -> str:
-    """Write the mixed model of the trajectories in lme4's language.
-
-    Parameters
-    ----------
-    measure : Measure
-        A change from baseline starts at zero by definition, so it gets no intercept.
-    spec : AssociationSpec
-        Says whether groups have mean slopes of their own.
-
-    Returns
-    -------
-    str
-        For example ``"`thalamus_ml` ~ year + (year | subject_id)"``.
-    """
-    group = f"`{spec.group}`" if spec.slope_model == "by_group" else None
-    if measure.kind == "change":
-        time = f"0 + year + year:{group}" if group else "0 + year"
-        return f"`{measure.name}` ~ {time} + (0 + year | subject_id)"
-    time = f"year * {group}" if group else "year"
-    return f"`{measure.name}` ~ {time} + (year | subject_id)"
-
-
-def _visits_for_slopes(task: Task) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
-    """Choose the measurements that individual slopes may use."""
-    visits, label = task.visits, task.measure.label
-    measured = visits[task.measure.name].notna()
-    late = measured & (visits["day"] > visits["outcome_end"])
-    if task.spec.slope_visits == "all":
-        late[:] = False
-    after = "after the event or the end of follow-up for it"
-    return visits[measured & ~late], (
-        *exclude(_STAGE, "visit", f"no {label}", visits.loc[~measured, "subject_id"]),
-        *exclude(_STAGE, "visit", after, visits.loc[late, "subject_id"]),
-    )
-
-
-def _fit_trajectories(data: pd.DataFrame, task: Task) -> LMMResult:
-    """Fit the mixed model that gives individual slopes."""
-    model = LMMSpec.from_formula(
-        slope_formula(task.measure, task.spec), conf_level=task.spec.conf_level
-    )
-    return fit_lmm(
-        data,
-        model,
-        engine=task.spec.engine,
-        dictionary={task.measure.name: task.measure},
-        origin=task.origin,
-    )
-
-
-def _is_perfectly_correlated(trajectory: LMMResult) -> bool:
-    """Say whether a subject's slope is a mere function of its intercept."""
-    parts = trajectory.variance_components
-    correlation = parts.loc[parts["kind"] == "correlation", "estimate"].abs()
-    return bool((correlation >= _PERFECT).any())
 
 
 def tertile_of(slope: pd.Series, shown: Exposure) -> pd.Categorical:

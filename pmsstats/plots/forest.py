@@ -54,7 +54,8 @@ def plot_forest(
     ----------
     estimates : pandas.DataFrame
         ``label estimate conf_low conf_high`` and optionally ``n`` (text or number), shown under
-        the estimate's figures. Rows without an estimate say "not estimable".
+        the estimate's figures. Rows without an estimate say "not estimable", or what optional
+        column ``instead`` says: a quantity that has no place on this axis.
     reference : float, optional
         Where to draw the line of no effect.
     log : bool, default False
@@ -196,7 +197,9 @@ def _draw_row(
         for x, marker in cut:
             ax.plot([x], [y], marker, color=PALETTE[0], ms=6, clip_on=False, gid="arrow")
         ax.plot([estimate], [y], "o", color=PALETTE[0], ms=6.5, gid="estimate")
-    _write_figures(ax, y, row, _figures(estimate, low, high, digits, percent=percent), layout)
+    instead = row.get("instead")
+    text = str(instead) if instead else _figures(estimate, low, high, digits, percent=percent)
+    _write_figures(ax, y, row, text, layout)
 
 
 def _figures(estimate: float, low: float, high: float, digits: int, *, percent: bool) -> str:

@@ -34,9 +34,13 @@ class AssociationFacts:
     slopes_by_group : bool
         Whether groups have mean slopes of their own in that model.
     adjustment : str
-        What the Cox models are adjusted for and stratified by, and what not; may be empty.
+        What the models are adjusted for and stratified by, and what not; may be empty.
     is_stratified : bool
         Whether there is more than one baseline hazard.
+    outcome_measure : str
+        Measure whose slope is correlated with that of the marker; may be empty.
+    has_cox : bool
+        Whether any method is a Cox model.
     """
 
     methods: tuple[str, ...]
@@ -46,6 +50,8 @@ class AssociationFacts:
     slopes_by_group: bool
     adjustment: str
     is_stratified: bool
+    outcome_measure: str
+    has_cox: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +225,9 @@ def _association_facts(association: Any | None, group: str | None) -> Associatio
         return None
     spec, trajectory = association.spec, association.trajectory
     return AssociationFacts(
-        methods=tuple(association.models),
+        methods=tuple(
+            row["method"] for row in association.table().to_dict("records") if not row["note"]
+        ),
         slope_formula="" if trajectory is None else trajectory.spec.formula(),
         slope_visits=spec.slope_visits,
         slope_optimum=""
@@ -228,6 +236,10 @@ def _association_facts(association: Any | None, group: str | None) -> Associatio
         slopes_by_group=spec.slope_model == "by_group",
         adjustment=adjustment_words(spec, group),
         is_stratified=bool(spec.strata_columns()),
+        outcome_measure=""
+        if association.outcome_measure is None
+        else association.outcome_measure.label,
+        has_cox=bool(association.models),
     )
 
 

@@ -87,6 +87,9 @@ def _association_tables(association: Any | None) -> dict[str, pd.DataFrame]:
     if association is None:
         return {}
     found = {f"cox_{method}": model.table() for method, model in association.models.items()}
+    found |= {method: model.table() for method, model in association.joint_models.items()}
+    if association.pair is not None:
+        found["slope_correlation"] = association.pair.table()
     found["association_slopes"] = association.slopes
     if association.tertiles is not None:
         found["tertiles"] = association.tertiles.table()

@@ -92,6 +92,31 @@ REFERENCES: Mapping[str, Reference] = {
         "Tsiatis AA, Davidian M. Joint modeling of longitudinal and time-to-event data: an "
         "overview. Stat Sin 2004;14:809-834."
     ),
+    "shah1997": _reference(
+        "Shah A, Laird N, Schoenfeld D. A random-effects model for multiple characteristics with "
+        "possibly missing data. J Am Stat Assoc 1997;92:775-779.",
+        "10.1080/01621459.1997.10474030",
+    ),
+    "prentice1982": _reference(
+        "Prentice RL. Covariate measurement errors and parameter estimation in a failure time "
+        "regression model. Biometrika 1982;69:331-342.",
+        "10.1093/biomet/69.2.331",
+    ),
+    "xie2001": _reference(
+        "Xie SX, Wang CY, Prentice RL. A risk set calibration method for failure time regression "
+        "by using a covariate reliability sample. J R Stat Soc B 2001;63:855-870.",
+        "10.1111/1467-9868.00317",
+    ),
+    "houwelingen2007": _reference(
+        "van Houwelingen HC. Dynamic prediction by landmarking in event history analysis. "
+        "Scand J Stat 2007;34:70-85.",
+        "10.1111/j.1467-9469.2006.00529.x",
+    ),
+    "wulfsohn1997": _reference(
+        "Wulfsohn MS, Tsiatis AA. A joint model for survival and longitudinal data measured with "
+        "error. Biometrics 1997;53:330-339.",
+        "10.2307/2533118",
+    ),
     "peduzzi1995": _reference(
         "Peduzzi P, Concato J, Feinstein AR, Holford TR. Importance of events per independent "
         "variable in proportional hazards regression analysis. II. J Clin Epidemiol "

@@ -355,12 +355,12 @@ def _association(study: StudyView) -> dict[str, Any]:
     return {
         "reason": "",
         "lead": result.headline(),
-        "figure": _forest(study, table, adjustment),
+        "figure": _forest(study, result.forest_frame(), adjustment),
         "table": tables.association_table(table, conf_level=level, adjustment=adjustment),
         "proportionality": tables.proportionality_table(result.check_proportional_hazards()),
         "tertiles": None if result.tertiles is None else _tertiles(study, result.tertiles),
         "caveats": result.caveats,
-        "few_events": _few_events(result.models),
+        "few_events": _few_events(result),
     }
 
 
@@ -371,29 +371,13 @@ def _tertiles(study: StudyView, tertiles: Any) -> dict[str, Any]:
     return {"headline": tertiles.headline(), "figure": figure}
 
 
-def _forest(study: StudyView, table: pd.DataFrame, adjustment: str) -> Any:
+def _forest(study: StudyView, frame: pd.DataFrame, adjustment: str) -> Any:
     """Draw the hazard ratios of every method."""
-    labels = [
-        f"{tables.method_label(method)}, {tables.short_term(term)}"
-        for method, term in zip(table["method"], table["term"], strict=True)
-    ]
-    n = [
-        f"{format_number(row['n_subjects'])} subjects, {format_number(row['n_events'])} events"
-        for row in table.to_dict("records")
-    ]
-    frame = pd.DataFrame(
-        {
-            "label": labels,
-            "estimate": table["hazard_ratio"],
-            "conf_low": table["hazard_ratio_low"],
-            "conf_high": table["hazard_ratio_high"],
-            "n": n,
-        }
-    )
     level = tables.level_text(study.spec.analysis.conf_level)
     spoken = "; ".join(
-        f"{label}: {format_interval(estimate, low, high)}"
-        for label, estimate, low, high, _ in frame.itertuples(index=False)
+        f"{row['label']}: "
+        f"{row['instead'] or format_interval(row['estimate'], row['conf_low'], row['conf_high'])}"
+        for row in frame.to_dict("records")
     )
     measure = _measure(study).label
     return forest_figure(
@@ -407,11 +391,14 @@ def _forest(study: StudyView, table: pd.DataFrame, adjustment: str) -> Any:
     )
 
 
-def _few_events(models: Mapping[str, Any]) -> list[str]:
+def _few_events(result: Any) -> list[str]:
     """Name the methods whose events are too few for their number of terms."""
-    sizes = {method: (len(model.table()), model.n_events) for method, model in models.items()}
+    labels = result.table().set_index("method")["label"]
+    sizes = {
+        method: (len(model.table()), model.n_events) for method, model in result.models.items()
+    }
     return [
-        f"{tables.method_label(method)} ({format_number(n_events)} events for "
+        f"{labels[method]} ({format_number(n_events)} events for "
         f"{format_number(n_terms)} {_plural('coefficient', n_terms)})"
         for method, (n_terms, n_events) in sizes.items()
         if n_events < FEW_EVENTS_PER_TERM * n_terms

@@ -23,7 +23,6 @@ __all__ = [
     "coefficients_table",
     "differences_table",
     "group_label",
-    "method_label",
     "progression_table",
     "proportionality_table",
     "short_term",
@@ -33,12 +32,8 @@ __all__ = [
 
 DAYS_PER_YEAR = 365.25
 _MANY_NUMBERS = 5
-_METHODS = {
-    "two_stage": "Two-stage Cox (individual slopes)",
-    "time_varying": "Time-varying Cox (current value)",
-}
 _SLOPE_SD = (
-    "Two-stage: one SD is that of the true slopes as the mixed model estimates it, not that of the "
+    "Slopes: one SD is that of the true slopes as the model estimates it, not that of the "
     "estimated slopes."
 )
 _INTERVAL = ("estimate", "conf_low", "conf_high")
@@ -99,22 +94,6 @@ def group_label(term: Any) -> str:
     ('All subjects', 'SPMS')
     """
     return "All subjects" if str(term) in _UNGROUPED else str(term)
-
-
-def method_label(method: str) -> str:
-    """Name an association method in words.
-
-    Parameters
-    ----------
-    method : str
-        As in the association table.
-
-    Returns
-    -------
-    str
-        For display.
-    """
-    return _METHODS.get(method, method.replace("_", " ").capitalize())
 
 
 def level_text(conf_level: float) -> str:
@@ -342,8 +321,9 @@ def association_table(
     Parameters
     ----------
     table : pandas.DataFrame
-        ``method term hazard_ratio hazard_ratio_low hazard_ratio_high p_value sd sd_unit
-        n_subjects n_events note``; a note says why a method was not estimable.
+        ``method label quantity term estimate conf_low conf_high hazard_ratio hazard_ratio_low
+        hazard_ratio_high p_value sd sd_unit n_subjects n_events note``; a note says why a method
+        was not estimable.
     conf_level : float
         Of the intervals.
     adjustment : str
@@ -359,24 +339,30 @@ def association_table(
         for size, unit in zip(table["sd"], table["sd_unit"], strict=True)
     ]
     cells = [
-        table["method"].map(method_label),
+        table["label"],
         table["term"].map(short_term),
-        _intervals(table, _RATIO),
+        _ratios_or_correlations(table),
         table["p_value"].map(format_p_value),
         sd,
         table["n_subjects"].map(format_number),
-        table["n_events"].map(format_number),
+        [
+            format_number(n) if quantity != "correlation" else "\u2013"
+            for n, quantity in zip(table["n_events"], table["quantity"], strict=True)
+        ],
     ]
     level = level_text(conf_level)
-    columns = ("Method", "Unit", f"Hazard ratio ({level})", "p", "One SD is", "Subjects", "Events")
+    correlated = (table["quantity"] == "correlation").any()
+    what = "Hazard ratio, or correlation r" if correlated else "Hazard ratio"
+    columns = ("Method", "Unit", f"{what} ({level})", "p", "One SD is", "Subjects", "Events")
     missing = [
-        f"{method_label(row['method'])}: not estimable, {row['note']}"
+        f"{row['label']}: not estimable, {row['note']}"
         for row in table.to_dict("records")
         if _is_text(row["note"])
     ]
     ratios = f"Hazard ratios are {adjustment}." if adjustment else ""
-    has_slope = bool((table["sd"].notna() & (table["method"] == "two_stage")).any())
-    notes = ("A ratio above 1 means: events come sooner. p: test of a ratio of 1.", ratios)
+    has_slope = bool((table["sd"].notna() & table["label"].str.contains("slope")).any())
+    tested = "a ratio of 1, or a correlation of 0" if correlated else "a ratio of 1"
+    notes = (f"A ratio above 1 means: events come sooner. p: test of {tested}.", ratios)
     return ReportTable(
         caption="Association of trajectory and outcome, by method",
         columns=columns,
@@ -384,6 +370,18 @@ def association_table(
         notes=(*filter(None, notes), *((_SLOPE_SD,) if has_slope else ()), *missing),
         text_columns=(1,),
     )
+
+
+def _ratios_or_correlations(table: pd.DataFrame) -> list[str]:
+    """Write the hazard ratio of each row, or its correlation."""
+    ratios = _intervals(table, _RATIO)
+    correlations = _intervals(table, _INTERVAL)
+    return [
+        f"r = {correlation}" if quantity == "correlation" and not _is_text(note) else ratio
+        for ratio, correlation, quantity, note in zip(
+            ratios, correlations, table["quantity"], table["note"], strict=True
+        )
+    ]
 
 
 def short_term(term: object) -> str:
@@ -413,7 +411,7 @@ def proportionality_table(tests: pd.DataFrame) -> ReportTable:
     Parameters
     ----------
     tests : pandas.DataFrame
-        ``method term statistic df p_value``.
+        ``method label term statistic df p_value``.
 
     Returns
     -------
@@ -423,7 +421,7 @@ def proportionality_table(tests: pd.DataFrame) -> ReportTable:
     n_rows = tests.groupby("method")["term"].transform("size")
     tests = tests[(tests["term"] != "global") | (n_rows > 2)]  # of one term it is the same test
     cells = [
-        tests["method"].map(method_label),
+        tests["label"],
         tests["term"].str.replace("_per_sd", ", per SD"),
         [format_number(float(value), 3) for value in tests["statistic"]],
         tests["df"].map(format_number),

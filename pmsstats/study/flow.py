@@ -82,7 +82,9 @@ def _association_stages(study: StudyResult) -> Iterator[_Stage]:
     at_risk = set(study.endpoint.table()["subject_id"])
     n_visits = int(study.cohort.visits["subject_id"].isin(at_risk).sum())
     for row in study.association.table().to_dict("records"):
-        mine = [e for e in study.association.exclusions if row["method"] in e.stage]
+        mine = [
+            e for e in study.association.exclusions if e.stage == f"association {row['method']}"
+        ]
         yield _Stage(
             name=f"Association: {METHOD_LABELS[row['method']]}",
             exclusions=mine,

@@ -14,7 +14,7 @@ from pmsstats.association import AssociationResult, associate
 from pmsstats.cohort import Cohort, read_cohort
 from pmsstats.endpoints import EndpointResult, derive_endpoint
 from pmsstats.errors import ConvergenceError, DesignError, first_ids
-from pmsstats.models.events.survival import KMResult, KMSpec, fit_km
+from pmsstats.models.curves.kaplan_meier import KMResult, KMSpec, fit_km
 from pmsstats.models.fixed_effects.slopes_result import SlopesResult
 from pmsstats.models.mixed.lmm import LMMResult, LMMSpec, fit_lmm
 from pmsstats.provenance import build_manifest
@@ -103,7 +103,7 @@ class StudyResult(Result):
         wanted = ["term", "estimate", "std_error", "p_value", "conf_low", "conf_high"]
         parts = [self.slopes.table().assign(quantity="annual change")]
         if self.association is not None:
-            parts.append(self.association.table().assign(quantity="log hazard ratio"))
+            parts.append(self.association.table())
         full = pd.concat([p.reindex(columns=["quantity", *wanted]) for p in parts])
         return full.reset_index(drop=True)
 

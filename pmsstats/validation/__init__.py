@@ -1,7 +1,9 @@
-"""Checks of a cohort generator: published findings at large n, and at the cited studies' own n."""
+"""Checks against a known truth: published findings on a generator, and our own methods on it."""
 
 from __future__ import annotations
 
+from pmsstats.validation.association_recovery import check_association
+from pmsstats.validation.association_recovery_result import AssociationRecoveryResult
 from pmsstats.validation.calibration import CalibrationResult, calibrate
 from pmsstats.validation.check import Check
 from pmsstats.validation.claim import Claim
@@ -13,6 +15,7 @@ from pmsstats.validation.replication import replicate_studies
 from pmsstats.validation.replication_result import ReplicationResult
 
 __all__ = [
+    "AssociationRecoveryResult",
     "CalibrationResult",
     "Check",
     "Claim",
@@ -23,6 +26,7 @@ __all__ = [
     "StudyConfig",
     "StudyDesign",
     "calibrate",
+    "check_association",
     "check_evidence",
     "replicate_studies",
 ]

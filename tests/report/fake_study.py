@@ -27,6 +27,14 @@ LONG_NAMES = tuple(
 )
 
 
+CORRELATION = "slope_correlation_corrected"
+LABELS = {
+    CORRELATION: "Correlation of slopes",
+    "two_stage": "Two-stage Cox",
+    "time_varying": "Time-varying Cox",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FakeAnalysisSpec:
     measure: str
@@ -174,10 +182,27 @@ class FakeAssociation(FakeResult):
     tertiles: FakeKM | None
     trajectory: FakeTrajectory | None
     caveats: tuple[str, ...]
+    joint_models: Mapping[str, FakeResult]
+    pair: FakeResult | None
+    outcome_measure: Measure | None
 
     def check_proportional_hazards(self) -> pd.DataFrame:
-        rows = [(method, "global", 1.234, 1, 0.267) for method in self.models]
-        return pd.DataFrame(rows, columns=["method", "term", "statistic", "df", "p_value"])
+        rows = [(method, LABELS[method], "global", 1.234, 1, 0.267) for method in self.models]
+        columns = ["method", "label", "term", "statistic", "df", "p_value"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def forest_frame(self) -> pd.DataFrame:
+        frame = self.frame
+        return pd.DataFrame(
+            {
+                "label": frame["label"],
+                "estimate": frame["hazard_ratio"],
+                "conf_low": frame["hazard_ratio_low"],
+                "conf_high": frame["hazard_ratio_high"],
+                "n": "108 subjects, 17 events",
+                "instead": ["r = 0.41 (0.12 to 0.63)", "", ""],
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -488,12 +513,20 @@ def _km(rng: np.random.Generator, names: tuple[str, ...], n: int, *, log_rank: b
 
 
 def _association(rng: np.random.Generator, n: int, trajectory: FakeTrajectory) -> FakeAssociation:
-    """Draw two hazard ratios and curves by third."""
+    """Draw a correlation, two hazard ratios and curves by third."""
     estimates = _estimates(rng, np.log([1.8, 1.35]), 0.18)
+    correlation = {"estimate": 0.41, "conf_low": 0.12, "conf_high": 0.63}
+    estimates = {
+        name: np.insert(np.asarray(values, dtype=float), 0, correlation.get(name, 0.1))
+        for name, values in estimates.items()
+    }
     table = pd.DataFrame(
         {
-            "method": ["two_stage", "time_varying"],
+            "method": list(LABELS),
+            "label": list(LABELS.values()),
+            "quantity": ["correlation", "log hazard ratio", "log hazard ratio"],
             "term": [
+                "Thalamus volume: faster decline with faster increase of EDSS",
                 "Thalamus volume: per SD faster decline",
                 "Thalamus volume: per SD lower value",
             ],
@@ -501,15 +534,20 @@ def _association(rng: np.random.Generator, n: int, trajectory: FakeTrajectory) -
         }
     )
     for new, old in (("", "estimate"), ("_low", "conf_low"), ("_high", "conf_high")):
-        table[f"hazard_ratio{new}"] = np.exp(table[old])
+        table[f"hazard_ratio{new}"] = np.exp(table[old]).where(table["method"] != CORRELATION)
     table = table.assign(
-        sd=[0.041, 0.62], sd_unit=["ml/year", "ml"], n_subjects=108, n_events=17, note=""
+        sd=[np.nan, 0.041, 0.62],
+        sd_unit=["", "ml/year", "ml"],
+        n_subjects=108,
+        n_events=[0, 17, 17],
+        note="",
     )
-    ratio = table.loc[0, ["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high"]]
+    ratio = table.loc[1, ["hazard_ratio", "hazard_ratio_low", "hazard_ratio_high"]]
     cox = pd.DataFrame({"term": ["marker", "age_years"], "estimate": [0.5, 0.01]})
     models = {
         method: FakeCox(schema="cox_result/1", sentence="A Cox model.", frame=cox, n_events=17)
         for method in table["method"]
+        if method != CORRELATION
     }
     return FakeAssociation(
         schema="association_result/1",
@@ -521,6 +559,9 @@ def _association(rng: np.random.Generator, n: int, trajectory: FakeTrajectory) -
         tertiles=_km(rng, ("slowest decline", "middle third", "fastest decline"), n, log_rank=True),
         trajectory=trajectory,
         caveats=("Two-stage: the error of the slopes is ignored.",),
+        joint_models={},
+        pair=None,
+        outcome_measure=Measure(name="edss", label="EDSS", worsening="higher"),
     )
 
 

@@ -102,7 +102,12 @@ def test_a_method_that_was_not_estimable_says_why():
     frame = pd.DataFrame(
         {
             "method": ["two_stage", "time_varying"],
+            "label": ["Two-stage Cox (predicted slopes)", "Time-varying Cox"],
+            "quantity": "log hazard ratio",
             "term": ["Thalamus volume: per SD faster decline", "Thalamus volume: per SD lower"],
+            "estimate": [0.4, math.nan],
+            "conf_low": [0.1, math.nan],
+            "conf_high": [0.7, math.nan],
             "hazard_ratio": [1.5, math.nan],
             "hazard_ratio_low": [1.1, math.nan],
             "hazard_ratio_high": [2.0, math.nan],
@@ -124,6 +129,7 @@ def test_the_global_test_is_shown_where_it_says_more():
     tests = pd.DataFrame(
         {
             "method": ["two_stage"] * 2 + ["time_varying"] * 3,
+            "label": ["Two-stage Cox"] * 2 + ["Time-varying Cox"] * 3,
             "term": ["slope_per_sd", "global", "value_per_sd", "age_years", "global"],
             "statistic": [1.0, 1.0, 2.0, 3.0, 4.0],
             "df": [1, 1, 1, 1, 2],
@@ -134,9 +140,30 @@ def test_the_global_test_is_shown_where_it_says_more():
     assert [row[1] for row in rows] == ["slope, per SD", "value, per SD", "age_years", "global"]
 
 
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [("two_stage", "Two-stage Cox (individual slopes)"), ("joint_value", "Joint value")],
-)
-def test_method_labels(method, expected):
-    assert tables.method_label(method) == expected
+def test_a_correlation_stands_in_the_place_of_the_ratio():
+    frame = pd.DataFrame(
+        {
+            "method": ["slope_correlation", "slope_correlation_corrected"],
+            "label": ["Correlation of slopes (least squares)", "Correlation of slopes (bivariate)"],
+            "quantity": "correlation",
+            "term": "Thalamus volume: faster decline with faster increase of EDSS",
+            "estimate": [0.412, math.nan],
+            "conf_low": [0.1, math.nan],
+            "conf_high": [0.7, math.nan],
+            "hazard_ratio": math.nan,
+            "hazard_ratio_low": math.nan,
+            "hazard_ratio_high": math.nan,
+            "p_value": [0.01, math.nan],
+            "sd": math.nan,
+            "sd_unit": "",
+            "n_subjects": [50, 50],
+            "n_events": [0, 0],
+            "note": ["", "no slopes"],
+        }
+    )
+    table = tables.association_table(frame, conf_level=0.95)
+    assert table.columns[2].startswith("Hazard ratio, or correlation r")
+    assert table.rows[0][2] == "r = 0.412 (0.100 to 0.700)"
+    assert table.rows[1][2] == "\u2013"
+    assert table.rows[0][-1] == "\u2013"  # a correlation counts no events
+    assert "correlation of 0" in table.notes[0]

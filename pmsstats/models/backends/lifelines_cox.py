@@ -11,7 +11,6 @@ neighbourhood of the maximum is taken from it; the rest comes from
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -20,45 +19,25 @@ from lifelines import CoxPHFitter, CoxTimeVaryingFitter
 from lifelines.exceptions import ConvergenceError as LifelinesConvergenceError
 
 from pmsstats.errors import ConvergenceError
-from pmsstats.models.events.partial_likelihood import CountingProcess
+from pmsstats.models.events.partial_likelihood import CountingProcess, CoxEngineFit
 
-__all__ = ["CoxEngineFit", "maximise_partial_likelihood"]
+__all__ = ["maximise_partial_likelihood"]
 
 _OPTIONS = {"max_steps": 100}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CoxEngineFit:
-    """What lifelines found.
-
-    Parameters
-    ----------
-    beta : ndarray, shape (n_terms,)
-        Log hazard ratios, per unit of the columns given, close to the maximum.
-    log_likelihood : float
-        Partial log-likelihood near there, by lifelines' own count.
-    optimiser : str
-        The lifelines class and its algorithm.
-    version : str
-        Of lifelines.
-    messages : tuple of str
-        Its warnings, first line each.
-    """
-
-    beta: np.ndarray
-    log_likelihood: float
-    optimiser: str
-    version: str
-    messages: tuple[str, ...]
-
-
-def maximise_partial_likelihood(process: CountingProcess) -> CoxEngineFit:
+def maximise_partial_likelihood(
+    process: CountingProcess, start: np.ndarray | None = None
+) -> CoxEngineFit:
     """Fit a Cox model, by ``CoxPHFitter`` or, with delayed entry, ``CoxTimeVaryingFitter``.
 
     Parameters
     ----------
     process : CountingProcess
         Rows at risk; covariates should be standardised.
+    start : ndarray, shape (n_terms,), optional
+        Where lifelines begins; at zero by default. From the maximum it takes one step, which is
+        as long as it finds that point to be wrong.
 
     Returns
     -------
@@ -70,11 +49,13 @@ def maximise_partial_likelihood(process: CountingProcess) -> CoxEngineFit:
     ConvergenceError
         If lifelines gives up; its words are in the message.
     """
+    if start is not None:  # lifelines steps in units of the sample standard deviation
+        start = start * process.X.std(axis=0, ddof=1)
     fitter = CoxPHFitter if np.all(np.isneginf(process.start)) else CoxTimeVaryingFitter
     with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
         warnings.simplefilter("always")
         try:
-            fit = _FITTERS[fitter](process)
+            fit = _FITTERS[fitter](process, start)
         except LifelinesConvergenceError as exc:
             raise ConvergenceError(_first_line(exc.args[0])) from exc
     return CoxEngineFit(
@@ -102,22 +83,26 @@ def _strata(process: CountingProcess) -> list[str] | None:
     return ["stratum"] if len(np.unique(process.stratum)) > 1 else None
 
 
-def _fit_from_origin(process: CountingProcess) -> CoxPHFitter:
+def _fit_from_origin(process: CountingProcess, start: np.ndarray | None) -> CoxPHFitter:
     """Fit rows that are all at risk from the beginning."""
     strata = _strata(process)
     frame = _frame(process, ("stop", "event", "stratum")[: 3 if strata else 2])
-    return CoxPHFitter().fit(frame, "stop", "event", strata=strata, fit_options=_OPTIONS)
+    return CoxPHFitter().fit(
+        frame, "stop", "event", strata=strata, initial_point=start, fit_options=_OPTIONS
+    )
 
 
-def _fit_with_entry(process: CountingProcess) -> CoxTimeVaryingFitter:
+def _fit_with_entry(process: CountingProcess, start: np.ndarray | None) -> CoxTimeVaryingFitter:
     """Fit rows with an entry; a stratum becomes a stretch of the time axis of its own.
 
     That gives each stratum its own risk sets, which is all that strata are, and spares
     ``CoxTimeVaryingFitter`` its path for strata, which fails where a stratum is a single row.
     """
-    start, stop = process.keys()
-    frame = _frame(process, ("event",)).assign(start=start, stop=stop)
-    return CoxTimeVaryingFitter().fit(frame, "event", "start", "stop", fit_options=_OPTIONS)
+    entry, stop = process.keys()
+    frame = _frame(process, ("event",)).assign(start=entry, stop=stop)
+    return CoxTimeVaryingFitter().fit(
+        frame, "event", "start", "stop", initial_point=start, fit_options=_OPTIONS
+    )
 
 
 _FITTERS = {CoxPHFitter: _fit_from_origin, CoxTimeVaryingFitter: _fit_with_entry}

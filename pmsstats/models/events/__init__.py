@@ -1,4 +1,4 @@
-"""Time to events: Cox models, Kaplan-Meier curves."""
+"""Time to events: Cox models, and the checks of all survival data."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ __all__ = [
     "TimeTransform",
     "baseline_hazard",
     "concordance",
+    "martingale_residuals",
     "proportional_hazards_test",
     "schoenfeld_residuals",
     "score_residuals",
@@ -67,6 +68,31 @@ class ScoreTest:
     statistic: np.ndarray
     df: np.ndarray
     p_value: np.ndarray
+
+
+def martingale_residuals(process: CountingProcess, terms: EfronTerms) -> np.ndarray:
+    """Return observed minus expected events of each row.
+
+    Parameters
+    ----------
+    process : CountingProcess
+        Rows at risk.
+    terms : EfronTerms
+        Evaluated at the estimate.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+        Sums to zero over all rows; a row tied with other events takes its share of their factors,
+        as in R's ``residuals.coxph``.
+    """
+    start, stop = process.keys()
+    hazard = 1.0 / terms.denominator
+    between = [np.searchsorted(terms.key, k, side="right") for k in (start, stop)]
+    expected = _between(hazard, *between)
+    n_ties = int(terms.tie[-1]) + 1
+    expected[terms.row] -= np.bincount(terms.tie, terms.fraction * hazard, n_ties)[terms.tie]
+    return process.event - terms.relative_hazard * expected
 
 
 def score_residuals(process: CountingProcess, terms: EfronTerms) -> np.ndarray:

@@ -13,7 +13,9 @@ import numpy as np
 
 __all__ = [
     "CountingProcess",
+    "CoxEngineFit",
     "EfronTerms",
+    "climb",
     "efron_terms",
     "is_regular",
     "monotone_terms",
@@ -24,6 +26,8 @@ __all__ = [
 
 _ROUNDING = 1e-12  # eigenvalues below are sums of cancelled terms
 _POLISHED = 1e-20  # squared standard errors from the maximum: beyond double precision
+_LEVEL = 1e-13  # relative: rounding of a log-likelihood
+_STILL = 1e-12  # standard deviations of a covariate: a step that moves nothing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,6 +117,31 @@ class EfronTerms:
     information: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoxEngineFit:
+    """Where an engine ended.
+
+    Parameters
+    ----------
+    beta : ndarray, shape (n_terms,)
+        Log hazard ratios, per unit of the columns given, close to the maximum.
+    log_likelihood : float
+        Partial log-likelihood near there, by the engine's own count.
+    optimiser : str
+        Its class and algorithm.
+    version : str
+        Of the engine.
+    messages : tuple of str
+        Its warnings, first line each.
+    """
+
+    beta: np.ndarray
+    log_likelihood: float
+    optimiser: str
+    version: str
+    messages: tuple[str, ...]
+
+
 def monotone_terms(process: CountingProcess) -> np.ndarray:
     """Find covariates along which the likelihood rises without end.
 
@@ -156,15 +185,18 @@ def sum_at_risk(
     ndarray, shape (n_times, ...)
         Differences of cumulative sums.
     """
-    return _sums_from(stop, values, at) - _sums_from(start, values, at)
+    still_there = _sums_from(stop, values, at)
+    if not len(at) or start.max() < at.min():  # nobody enters late
+        return still_there
+    return still_there - _sums_from(start, values, at)
 
 
 def _sums_from(key: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Sum `values` over the rows whose key is at least each of `at`."""
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(-key, kind="stable")
     total = np.zeros((len(key) + 1, *values.shape[1:]))
-    total[:-1] = np.cumsum(values[order][::-1], axis=0)[::-1]
-    return total[np.searchsorted(key[order], at, side="left")]
+    np.cumsum(values[order], axis=0, out=total[1:])
+    return total[np.searchsorted(-key[order], -at, side="right")]
 
 
 def efron_terms(process: CountingProcess, beta: np.ndarray) -> EfronTerms:
@@ -194,7 +226,8 @@ def efron_terms(process: CountingProcess, beta: np.ndarray) -> EfronTerms:
        1977;72:557-565. doi:10.1080/01621459.1977.10480613
     """
     start, stop = process.keys()
-    centred = process.X - process.X.mean(axis=0)
+    centre = process.X.mean(axis=0)
+    centred = process.X - centre
     predictor = centred @ beta
     weight = np.exp(predictor)
     moments = (weight, weight[:, None] * centred, weight[:, None, None] * _outer(centred))
@@ -220,7 +253,7 @@ def efron_terms(process: CountingProcess, beta: np.ndarray) -> EfronTerms:
         tie=tie,
         fraction=fraction,
         denominator=denominator,
-        mean=mean + process.X.mean(axis=0),
+        mean=mean + centre,
         covariance=covariance,
         relative_hazard=weight,
         log_likelihood=float(predictor[row].sum() - np.log(denominator).sum()),
@@ -280,6 +313,41 @@ def polish(process: CountingProcess, beta: np.ndarray, *, max_steps: int = 5) ->
         beta = terms.beta + np.linalg.solve(terms.information, terms.score)
         terms = efron_terms(process, beta)
     return terms
+
+
+def climb(process: CountingProcess, *, max_steps: int = 50) -> tuple[EfronTerms, EfronTerms]:
+    """Maximise the partial likelihood by Newton's method from no effect.
+
+    Parameters
+    ----------
+    process : CountingProcess
+        Rows at risk; covariates standardised.
+    max_steps : int, default 50
+        The log-likelihood is concave: few are needed where it has a maximum.
+
+    Returns
+    -------
+    null, last : EfronTerms
+        At zero, and where the steps ended. Whether that is a maximum is for the caller to check.
+
+    Notes
+    -----
+    A step that would lower the log-likelihood is halved until it does not.
+    """
+    null = terms = efron_terms(process, np.zeros(process.X.shape[1]))
+    for _ in range(max_steps):
+        if not is_regular(terms.information) or newton_decrement(terms) < _POLISHED:
+            break
+        step = np.linalg.solve(terms.information, terms.score)
+        candidate = efron_terms(process, terms.beta + step)
+        slack = _LEVEL * abs(terms.log_likelihood)
+        while not candidate.log_likelihood >= terms.log_likelihood - slack:
+            step = step / 2
+            if np.abs(step).max() < _STILL:
+                return null, terms
+            candidate = efron_terms(process, terms.beta + step)
+        terms = candidate
+    return null, terms
 
 
 def is_regular(information: np.ndarray) -> bool:

@@ -1,37 +1,38 @@
-"""Survival models: Cox regression and Kaplan-Meier curves behind the result contract."""
+"""Cox regression behind the result contract."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pmsstats.errors import ConvergenceError, ConvergenceWarning
+from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError
 from pmsstats.models.events.cox_diagnostics import score_residuals
 from pmsstats.models.events.partial_likelihood import (
     CountingProcess,
+    CoxEngineFit,
     EfronTerms,
-    efron_terms,
+    climb,
     is_regular,
     monotone_terms,
     newton_decrement,
     polish,
 )
-from pmsstats.models.events.survival_data import KMData, prepare_cox, prepare_km
-from pmsstats.models.events.survival_results import CoxResult, KMResult, LogRankTest
-from pmsstats.models.events.survival_specs import CoxSpec, KMSpec
-from pmsstats.results import Exclusion, FitLog
+from pmsstats.models.events.survival_data import prepare_cox
+from pmsstats.models.events.survival_results import CoxResult
+from pmsstats.models.events.survival_specs import CoxSpec
+from pmsstats.results import FitLog
 
 if TYPE_CHECKING:
-    from pmsstats.models.backends.lifelines_cox import CoxEngineFit
     from pmsstats.provenance import Origin
 
-__all__ = ["CoxResult", "CoxSpec", "KMResult", "KMSpec", "LogRankTest", "fit_cox", "fit_km"]
+__all__ = ["CoxResult", "CoxSpec", "fit_cox"]
 
 _DECREMENT = 1e-8  # squared standard errors from the maximum: beyond, a fit did not converge
 _RUNAWAY = 1e2  # standard error per SD of a covariate: beyond, its likelihood has no maximum
@@ -41,6 +42,7 @@ def fit_cox(
     data: pd.DataFrame,
     spec: CoxSpec,
     *,
+    engine: Literal["native", "lifelines"] = "native",
     on_failure: Literal["raise", "warn"] = "raise",
     origin: Origin = "real",
 ) -> CoxResult:
@@ -52,6 +54,9 @@ def fit_cox(
         One row per subject (`duration`), or per subject and interval (`start`, `stop`).
     spec : CoxSpec
         Which columns are what.
+    engine : {"native", "lifelines"}, default "native"
+        Whether lifelines, an independent program, looks for the maximum too, from ours: the same
+        numbers, several times slower.
     on_failure : {"raise", "warn"}, default "raise"
         Whether a fit without a trustworthy maximum is refused, or returned with
         ``fit_log.converged=False`` and a warning.
@@ -81,11 +86,12 @@ def fit_cox(
     R: ``survival::coxph(Surv(...) ~ ..., ties = "efron")``; SAS: ``PROC PHREG``.
 
     The hazard of a row in stratum s is ``h_s(t) exp(x' beta)``; beta maximises Efron's partial
-    likelihood [1]_. Covariates are standardised for the engine (lifelines) and the estimates
-    turned back. The engine stops about 1e-3 standard errors short of the maximum; Newton steps on
-    an independent evaluation of the likelihood go the rest of the way, and certify it: the
-    Newton decrement must be below 1e-8 squared standard errors. Rows of zero length carry no
-    follow-up and are left out, counted. Two times tie if they are equal as numbers.
+    likelihood [1]_ by Newton's method, on standardised covariates, and the last step certifies the
+    maximum: the Newton decrement must be below 1e-8 squared standard errors. lifelines stops about
+    1e-3 standard errors short of it and takes 5 to 30 times as long (``tests/benchmarks/
+    bench_cox.py``), so it is a second opinion here, not the engine; where it is asked, Newton
+    steps finish what it found. Rows of zero length carry no follow-up and are left out, counted.
+    Two times tie if they are equal as numbers.
 
     References
     ----------
@@ -105,14 +111,16 @@ def fit_cox(
     >>> fit_cox(data, CoxSpec(covariates="atrophy")).headline()
     'Cox model of 8 subjects with 5 events: hazard ratio of atrophy 10.4 (95 % CI 0.670 to 161).'
     """
+    _check_engine(engine)
     prepared = prepare_cox(data, spec)
     scale = prepared.process.X.std(axis=0)
     standard = replace(
         prepared.process, X=(prepared.process.X - prepared.process.X.mean(axis=0)) / scale
     )
-    engine = _maximise(standard, prepared.terms)
     with np.errstate(all="ignore"):  # a runaway estimate overflows; it is judged below
-        terms = polish(standard, engine.beta)
+        null, last = climb(standard)
+        found = _confirm(standard, last, prepared.terms, engine)
+        terms = polish(standard, found.beta) if engine == "lifelines" else last
         problem = _problem(standard, terms, prepared.terms)
     if problem and on_failure == "raise":
         raise ConvergenceError(problem)
@@ -120,10 +128,9 @@ def fit_cox(
         warnings.warn(problem, ConvergenceWarning, stacklevel=2)
     model = _invert(terms.information)
     covariance = _robust(standard, terms, model, prepared.cluster)
-    null = efron_terms(standard, np.zeros_like(terms.beta))
     return CoxResult(
         spec=spec,
-        fit_log=_fit_log(engine, terms, problem),
+        fit_log=_fit_log(found, terms, problem, engine),
         coefficients=_coefficients(
             prepared.terms,
             terms.beta / scale,
@@ -138,19 +145,51 @@ def fit_cox(
         log_likelihood=terms.log_likelihood,
         log_likelihood_null=null.log_likelihood,
         process=prepared.process,
+        design=prepared.design,
+        row=prepared.row,
         strata=prepared.strata,
+        cluster=prepared.cluster,
         exclusions=prepared.exclusions,
         origin=origin,
     )
 
 
-def _maximise(process: CountingProcess, names: tuple[str, ...]) -> CoxEngineFit:
-    """Run the engine; where it gives up, say why in our words."""
+def _check_engine(engine: str) -> None:
+    """Refuse engines that are not known."""
+    if engine not in ("lifelines", "native"):
+        raise DesignError(f"`engine` must be 'lifelines' or 'native', got {engine!r}.")
+
+
+def _confirm(
+    process: CountingProcess, last: EfronTerms, names: tuple[str, ...], engine: str
+) -> CoxEngineFit:
+    """Let the engine look for the maximum from where Newton's method ended."""
+    if engine == "native":
+        return CoxEngineFit(
+            beta=last.beta,
+            log_likelihood=last.log_likelihood,
+            optimiser="Newton-Raphson, Efron ties",
+            version=_own_version(),
+            messages=(),
+        )
+    return _maximise(process, names, None if _symptom(last, names) else last.beta)
+
+
+@cache
+def _own_version() -> str:
+    """Return the version of this package: read once, from a file."""
+    return version("pmsstats")
+
+
+def _maximise(
+    process: CountingProcess, names: tuple[str, ...], start: np.ndarray | None
+) -> CoxEngineFit:
+    """Run lifelines; where it gives up, say why in our words."""
     # loaded here because lifelines takes a second to import
     from pmsstats.models.backends.lifelines_cox import maximise_partial_likelihood
 
     try:
-        return maximise_partial_likelihood(process)
+        return maximise_partial_likelihood(process, start)
     except ConvergenceError as exc:
         reason = _separation(process, names) or "The Cox model found no maximum. "
         raise ConvergenceError(f"{reason}(lifelines: {exc})") from exc
@@ -224,14 +263,14 @@ def _robust(
     return summed.T @ summed
 
 
-def _fit_log(engine: CoxEngineFit, terms: EfronTerms, problem: str) -> FitLog:
+def _fit_log(found: CoxEngineFit, terms: EfronTerms, problem: str, engine: str) -> FitLog:
     """Record what the engine did."""
     return FitLog(
-        engine="lifelines",
-        engine_version=engine.version,
-        optimiser=engine.optimiser,
+        engine=engine,
+        engine_version=found.version,
+        optimiser=found.optimiser,
         converged=not problem,
-        message="; ".join((*([problem] if problem else []), *engine.messages)),
+        message="; ".join((*([problem] if problem else []), *found.messages)),
         log_likelihood=terms.log_likelihood,
     )
 
@@ -258,100 +297,3 @@ def _coefficients(
             "hazard_ratio_high": ratios[2],
         }
     )
-
-
-def fit_km(
-    data: pd.DataFrame,
-    spec: KMSpec | None = None,
-    *,
-    prior_exclusions: Iterable[Exclusion] = (),
-    origin: Origin = "real",
-) -> KMResult:
-    """Estimate Kaplan-Meier curves, one per group, and compare them by the log-rank test.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        One row per subject.
-    spec : KMSpec, optional
-        Which columns are what; ``duration`` and ``event``, one curve, by default.
-    prior_exclusions : iterable of Exclusion
-        What was left out before; listed first in the result.
-    origin : {"real", "synthetic"}, default "real"
-        Where the data come from; figures say so.
-
-    Returns
-    -------
-    KMResult
-        Curves, medians, numbers at risk and the log-rank test.
-
-    Raises
-    ------
-    DesignError
-        If a column is missing or of the wrong kind, times are negative or infinite, or nobody is
-        left.
-
-    Notes
-    -----
-    R: ``survival::survfit(Surv(...) ~ group)``, ``survdiff``; SAS: ``PROC LIFETEST``.
-
-    The curve is the probability of no event up to and including a time, were nobody censored; it
-    assumes that those censored would have fared as those still followed. Intervals are pointwise,
-    by Greenwood's variance of log(-log S) [1]_. Subjects without follow-up (duration 0) are left
-    out, counted.
-
-    References
-    ----------
-    .. [1] Kalbfleisch JD, Prentice RL. The Statistical Analysis of Failure Time Data. 2nd ed.
-       Wiley 2002, section 1.4. doi:10.1002/9781118032985
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> data = pd.DataFrame({"duration": [90, 180, 365, 400], "event": [True, False, True, False]})
-    >>> fit_km(data).table()
-      group  n_subjects  n_events  median  conf_low  conf_high
-    0   all           4         2   365.0      90.0        NaN
-    """
-    spec = KMSpec() if spec is None else spec
-    prepared = prepare_km(data, spec)
-    return KMResult(
-        spec=spec,
-        curve_frame=_curves(prepared, spec.conf_level),
-        follow_up=prepared.frame,
-        log_rank=_log_rank(prepared.frame),
-        n_subjects=len(prepared.frame),
-        n_events=int(prepared.frame["event"].sum()),
-        exclusions=(*prior_exclusions, *prepared.exclusions),
-        origin=origin,
-    )
-
-
-def _curves(prepared: KMData, conf_level: float) -> pd.DataFrame:
-    """Estimate each group's curve."""
-    from pmsstats.models.backends.lifelines_km import estimate_curve
-
-    parts = [
-        estimate_curve(
-            part["duration"].to_numpy(), part["event"].to_numpy(), conf_level=conf_level
-        ).assign(group=str(group))
-        for group, part in prepared.frame.groupby("group", observed=True, sort=True)
-    ]
-    curves = pd.concat(parts, ignore_index=True)
-    levels = prepared.frame["group"].cat.categories
-    curves["group"] = pd.Categorical(curves["group"], categories=levels, ordered=True)
-    columns = ["group", "duration", "survival", "conf_low", "conf_high"]
-    return curves[[*columns, "n_at_risk", "n_events", "n_censored"]]
-
-
-def _log_rank(frame: pd.DataFrame) -> LogRankTest | None:
-    """Compare the groups, if there are two and any event."""
-    from pmsstats.models.backends.lifelines_km import compare_groups
-
-    group = frame["group"].cat.codes.to_numpy()
-    if len(np.unique(group)) < 2 or not frame["event"].any():
-        return None
-    statistic, df, p_value = compare_groups(
-        frame["duration"].to_numpy(), frame["event"].to_numpy(), group
-    )
-    return LogRankTest(statistic=statistic, df=df, p_value=p_value)

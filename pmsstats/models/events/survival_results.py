@@ -1,4 +1,4 @@
-"""What survival models answer: frozen results of Cox models and Kaplan-Meier curves."""
+"""What survival models answer: frozen results of Cox models."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pmsstats.errors import DesignError
 from pmsstats.models.events.cox_diagnostics import (
     TimeTransform,
     baseline_hazard,
     concordance,
+    martingale_residuals,
     proportional_hazards_test,
 )
+from pmsstats.models.events.cox_prediction import cox_survival
 from pmsstats.models.events.partial_likelihood import CountingProcess, EfronTerms, efron_terms
+from pmsstats.models.events.rows import require_columns
+from pmsstats.models.events.survival_data import stratum_labels
+from pmsstats.models.parametric.prediction_rows import check_times, new_columns
 from pmsstats.results import (
     Exclusion,
     FitLog,
     Result,
     format_number,
-    format_p_value,
     to_plain,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pmsstats.models.events.survival_specs import CoxSpec, KMSpec
+    from pmsstats.models.events.survival_specs import CoxSpec
+    from pmsstats.models.formulas.formula import DesignSpec
     from pmsstats.provenance import Origin
 
-__all__ = ["CoxResult", "KMResult", "LogRankTest"]
-
-_DAYS_PER_YEAR = 365.25
-_YEAR_STEPS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
-_MAX_TICKS = 7
-_EXACT = 1e-9  # a curve that comes this close to one half has reached it
+__all__ = ["CoxResult"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -64,8 +65,14 @@ class CoxResult(Result):
         Efron's partial log-likelihood of the model, and of no covariate effect.
     process : CountingProcess
         The rows analysed, as arrays.
+    design : DesignSpec
+        Makes the covariate columns from other data.
+    row : ndarray of int, shape (n_obs,)
+        Where each row analysed stands in the data.
     strata : tuple of str
         Labels of the strata codes in `process`.
+    cluster : ndarray of int, shape (n_obs,), or None
+        Cluster codes of the rows.
     origin : {"real", "synthetic"}
         Where the data come from.
     exclusions : tuple of Exclusion
@@ -83,7 +90,10 @@ class CoxResult(Result):
     log_likelihood: float
     log_likelihood_null: float
     process: CountingProcess
+    design: DesignSpec
+    row: np.ndarray
     strata: tuple[str, ...] = ("",)
+    cluster: np.ndarray | None = None
     origin: Origin = "real"
     exclusions: tuple[Exclusion, ...] = ()
 
@@ -244,206 +254,99 @@ class CoxResult(Result):
         frame["survival"] = np.exp(-frame["cumulative_hazard"])
         return frame if self.spec.strata_columns() else frame.drop(columns="stratum")
 
-    def _terms(self) -> EfronTerms:
-        """Evaluate the partial likelihood at the estimate."""
-        return efron_terms(self.process, self.coefficients["estimate"].to_numpy())
+    def predict_survival(
+        self, data: pd.DataFrame, times: Sequence[float] | None = None
+    ) -> pd.DataFrame:
+        """Estimate the probability of no event until some times, for given covariates.
 
-
-@dataclass(frozen=True, kw_only=True)
-class LogRankTest:
-    """Comparison of survival curves.
-
-    Parameters
-    ----------
-    statistic : float
-        Chi-square.
-    df : int
-        Groups less one.
-    p_value : float
-        Upper tail.
-    """
-
-    statistic: float
-    df: int
-    p_value: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class KMResult(Result):
-    """Kaplan-Meier curves by group.
-
-    Parameters
-    ----------
-    spec : KMSpec
-        The request.
-    curve_frame : pandas.DataFrame
-        ``group duration survival conf_low conf_high n_at_risk n_events n_censored``: a row at 0
-        and one at each distinct duration of the group.
-    follow_up : pandas.DataFrame
-        ``duration event group``, one row per subject analysed.
-    log_rank : LogRankTest, optional
-        None with one group, or without events.
-    n_subjects, n_events : int
-        In all groups.
-    origin : {"real", "synthetic"}
-        Where the data come from.
-    exclusions : tuple of Exclusion
-        Subjects left out.
-    """
-
-    spec: KMSpec
-    curve_frame: pd.DataFrame
-    follow_up: pd.DataFrame
-    log_rank: LogRankTest | None
-    n_subjects: int
-    n_events: int
-    origin: Origin = "real"
-    exclusions: tuple[Exclusion, ...] = ()
-
-    def headline(self) -> str:
-        """Say the medians by group, in years as in the figure, and whether the groups differ.
-
-        Returns
-        -------
-        str
-            One sentence; the medians of :meth:`table` stay in the unit of the data.
-        """
-        table = self.table()
-        per_year = self._days_per_unit()
-        shown = [
-            f"{group} {format_number(median / per_year, 3)} years" if np.isfinite(median)
-            else f"{group} not reached"
-            for group, median in zip(table["group"], table["median"], strict=True)
-        ]  # fmt: skip
-        test = f"; log-rank p = {format_p_value(self.log_rank.p_value)}" if self.log_rank else ""
-        return (
-            f"{self.n_events} of {self.n_subjects} subjects had the event; median time to it: "
-            f"{', '.join(shown)}{test.replace('= <', '< ')}."
-        )
-
-    def table(self) -> pd.DataFrame:
-        """Return sizes and median time to event per group.
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            Rows of covariates, taken to stay the same; with the strata columns, where the model
+            has strata.
+        times : sequence of float, optional
+            In the unit of the data; 101 from 0 to the end of follow-up by default. With delayed
+            entry survival is conditional on being free of the event at the first entry.
 
         Returns
         -------
         pandas.DataFrame
-            ``group n_subjects n_events median conf_low conf_high``, times in the unit of the data;
-            a median is missing where the curve (a limit, where its interval) stays above one half.
+            ``row duration survival conf_low conf_high``. Missing beyond the follow-up of the
+            stratum; intervals are symmetric for log(-log S), and take the covariance of the log
+            hazard ratios from the table (the robust one, with a cluster).
+
+        Raises
+        ------
+        DesignError
+            If a covariate or stratum is missing or unknown, or a time is negative.
 
         Notes
         -----
-        Where the curve is one half over a stretch, the median is the middle of that stretch. The
-        interval holds the times at which the pointwise interval of the curve includes one half
-        (Brookmeyer R, Crowley J. Biometrics 1982;38:29-41. doi:10.2307/2530286).
-        """
-        rows = []
-        for group, curve in self.curve_frame.groupby("group", observed=True, sort=True):
-            last = float(curve["duration"].iloc[-1])
-            times = [
-                _time_to_half(curve["duration"].to_numpy(), curve[column].to_numpy(), last)
-                for column in ("survival", "conf_low", "conf_high")
-            ]
-            rows.append((str(group), int(curve["n_at_risk"].iloc[0]),
-                         int(curve["n_events"].sum()), *times))  # fmt: skip
-        columns = ["group", "n_subjects", "n_events", "median", "conf_low", "conf_high"]
-        return pd.DataFrame(rows, columns=columns)
+        R: ``survfit(fit, newdata, conf.type = "log-log")``. The cumulative hazard is Breslow's
+        with Efron's ties; its variance is that of Tsiatis [1]_.
 
-    def curves(self) -> pd.DataFrame:
-        """Return the curves (a copy).
+        References
+        ----------
+        .. [1] Tsiatis AA. A large sample study of Cox's regression model. Ann Stat 1981;9:93-108.
+           doi:10.1214/aos/1176345335
+        """
+        X = new_columns(self.design, tuple(self.coefficients["term"]), data)
+        stratum = self._stratum_of(data)
+        at = check_times(times, float(self.process.stop.max()))
+        return cox_survival(
+            self.process, self._terms(), self.covariance, X=X, stratum=stratum, at=at,
+            conf_level=self.spec.conf_level,
+        )  # fmt: skip
+
+    def _stratum_of(self, data: pd.DataFrame) -> np.ndarray:
+        """Return the strata codes of new rows."""
+        columns = self.spec.strata_columns()
+        require_columns(data, [("strata", column) for column in columns])
+        labels = stratum_labels(data, columns) if columns else ("",) * len(data)
+        unknown = [label for label in labels if label not in self.strata]
+        if unknown:
+            raise DesignError(
+                f"The stratum {unknown[0]!r} was not in the data of the model, which has: "
+                f"{', '.join(self.strata[:8])}{', ...' if len(self.strata) > 8 else ''}."
+            )
+        return np.array([self.strata.index(label) for label in labels], dtype=int)
+
+    def residuals(self) -> pd.DataFrame:
+        """Return martingale and deviance residuals of each row analysed.
 
         Returns
         -------
         pandas.DataFrame
-            ``group duration survival conf_low conf_high n_at_risk n_events n_censored``, durations
-            in the unit of the data.
-        """
-        return self.curve_frame.copy()
+            ``row duration event martingale deviance``; `row` is the position in the data.
+            Martingale residuals are observed less expected events: plotted against a covariate
+            they show its shape. Deviance residuals are the same made more symmetric.
 
-    def at_risk(self, times: Sequence[float] | None = None) -> pd.DataFrame:
-        """Count who is still followed without event just before given times.
+        Notes
+        -----
+        R: ``residuals(fit, "martingale")``, ``"deviance"`` [1]_; sum over the rows of a subject
+        where it has several.
 
-        Parameters
+        References
         ----------
-        times : sequence of float, optional
-            In the unit of the data; round numbers of years by default.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``group duration n_at_risk``.
+        .. [1] Therneau TM, Grambsch PM, Fleming TR. Martingale-based residuals for survival
+           models. Biometrika 1990;77:147-160. doi:10.1093/biomet/77.1.147
         """
-        at = np.asarray(self._ticks() if times is None else times, dtype=float)
-        parts = []
-        for group, part in self.follow_up.groupby("group", observed=True, sort=True):
-            ordered = np.sort(part["duration"].to_numpy())
-            counts = len(ordered) - np.searchsorted(ordered, at, side="left")
-            parts.append(pd.DataFrame({"group": group, "duration": at, "n_at_risk": counts}))
-        counts_frame = pd.concat(parts, ignore_index=True)
-        counts_frame["group"] = counts_frame["group"].astype(self.curve_frame["group"].dtype)
-        return counts_frame
+        martingale = martingale_residuals(self.process, self._terms())
+        event = self.process.event
+        expected = np.where(event, 1.0 - martingale, 1.0)
+        deviance = np.sign(martingale) * np.sqrt(
+            np.maximum(-2.0 * (martingale + event * np.log(expected)), 0.0)
+        )
+        return pd.DataFrame(
+            {
+                "row": self.row,
+                "duration": self.process.stop,
+                "event": event,
+                "martingale": martingale,
+                "deviance": deviance,
+            }
+        )
 
-    def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
-        """Draw the curves in years, with the numbers at risk under the axis.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; the current axes by default.
-        **kws
-            Handed to :func:`pmsstats.plots.plot_survival`.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-            The axes.
-        """
-        from pmsstats.plots import plot_survival
-
-        n = self.table().set_index("group")["n_subjects"]
-        curves = self.curves()
-        curves["n"] = n.loc[curves["group"].astype(str)].to_numpy()
-        at_risk = self.at_risk()
-        for frame in (curves, at_risk):
-            frame["duration"] /= self._days_per_unit()
-        return plot_survival(curves, ax=ax, **({"at_risk": at_risk, "origin": self.origin} | kws))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types.
-
-        Returns
-        -------
-        dict
-            The fields, medians and numbers at risk.
-        """
-        return {
-            "schema": "km_result/1",
-            "spec": to_plain(self.spec),
-            "n_subjects": self.n_subjects,
-            "n_events": self.n_events,
-            "medians": to_plain(self.table()),
-            "log_rank": to_plain(self.log_rank),
-            "curves": to_plain(self.curve_frame),
-            "at_risk": to_plain(self.at_risk()),
-            "origin": self.origin,
-            "exclusions": to_plain(self.exclusions),
-        }
-
-    def _days_per_unit(self) -> float:
-        """Return how many units of the data make a year."""
-        return _DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
-
-    def _ticks(self) -> np.ndarray:
-        """Return round numbers of years up to the end of follow-up, in the unit of the data."""
-        longest = float(self.follow_up["duration"].max()) / self._days_per_unit()
-        step = next((s for s in _YEAR_STEPS if longest / s < _MAX_TICKS), longest / _MAX_TICKS)
-        return np.arange(0.0, longest + 1e-9, step) * self._days_per_unit()
-
-
-def _time_to_half(duration: np.ndarray, curve: np.ndarray, last: float) -> float:
-    """Return when a falling step curve crosses one half; NaN where it does not."""
-    at_most = np.flatnonzero(curve <= 0.5 + _EXACT)
-    below = np.flatnonzero(curve < 0.5 - _EXACT)
-    if not len(at_most):
-        return float("nan")
-    until = float(duration[below[0]]) if len(below) else last
-    return (float(duration[at_most[0]]) + until) / 2
+    def _terms(self) -> EfronTerms:
+        """Evaluate the partial likelihood at the estimate."""
+        return efron_terms(self.process, self.coefficients["estimate"].to_numpy())

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pmsstats.errors import DesignError
+from pmsstats.models.events.covariates import right_hand_side
+from pmsstats.models.events.rows import check_conf_level
 
-__all__ = ["CoxSpec", "KMSpec"]
+__all__ = ["CoxSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class CoxSpec:
                 f"`ties` must be 'efron', got {self.ties!r}: the engine knows no other method, and "
                 "none is more accurate but the exact one."
             )
-        _check_level(self.conf_level)
+        check_conf_level(self.conf_level)
 
     @property
     def has_entry(self) -> bool:
@@ -100,9 +102,7 @@ class CoxSpec:
         str
             Columns of a tuple stand in backticks.
         """
-        if isinstance(self.covariates, str):
-            return self.covariates
-        return " + ".join(f"`{column}`" for column in self.covariates)
+        return right_hand_side(self.covariates)
 
     def strata_columns(self) -> tuple[str, ...]:
         """Return the strata as columns.
@@ -125,50 +125,3 @@ class CoxSpec:
         if self.start is None or self.stop is None:
             return (("duration", self.duration),)
         return (("start", self.start), ("stop", self.stop))
-
-
-@dataclass(frozen=True, kw_only=True)
-class KMSpec:
-    """Request for Kaplan-Meier curves.
-
-    Parameters
-    ----------
-    duration : str, default "duration"
-        Column of the time to event or censoring.
-    event : str, default "event"
-        Column that is true where the event happened.
-    by : str, optional
-        Column of groups; one curve each.
-    subject : str, default "subject_id"
-        Column of subjects, if there is one.
-    duration_unit : {"day", "year"}, default "day"
-        Unit of `duration`; figures are drawn in years.
-    conf_level : float, default 0.95
-        Of the pointwise intervals.
-
-    Raises
-    ------
-    DesignError
-        If an option is outside of its range.
-    """
-
-    duration: str = "duration"
-    event: str = "event"
-    by: str | None = None
-    subject: str = "subject_id"
-    duration_unit: Literal["day", "year"] = "day"
-    conf_level: float = 0.95
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        if self.duration_unit not in ("day", "year"):
-            raise DesignError(
-                f"`duration_unit` must be 'day' or 'year', got {self.duration_unit!r}."
-            )
-        _check_level(self.conf_level)
-
-
-def _check_level(conf_level: float) -> None:
-    """Raise unless the level lies between 0 and 1."""
-    if not 0 < conf_level < 1:
-        raise DesignError(f"`conf_level` must lie between 0 and 1, got {conf_level!r}.")

@@ -227,8 +227,8 @@ def fit_ordinal(
     known = (default_dictionary() if dictionary is None else dictionary).get(
         spec.outcome.strip("`")
     )
-    scores = _scores(design.rows[spec.outcome.strip("`")], spec, known)
-    location = _location(design, spec)
+    scores = ordinal_scores(design.rows[spec.outcome.strip("`")], spec, known)
+    location = location_design(design, spec)
     check_enough(design, len(scores.levels) - 1 + len(location.fixed_names), stage=stage)
     notes = (*design.notes, *scores.notes, *sandwich_notes(design, spec.empirical))
     fitted = _fit(design.X[:, 1:], scores, design.subject, spec)
@@ -241,7 +241,7 @@ def fit_ordinal(
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Scores:
+class OrdinalScores:
     """The outcome as levels."""
 
     level: np.ndarray
@@ -249,7 +249,7 @@ class _Scores:
     notes: tuple[str, ...]
 
 
-def _scores(column: pd.Series, spec: OrdinalSpec, known: Measure | None) -> _Scores:
+def ordinal_scores(column: pd.Series, spec: OrdinalSpec, known: Measure | None) -> OrdinalScores:
     """Turn the outcome to levels in their order."""
     is_category = isinstance(column.dtype, pd.CategoricalDtype)
     if not is_category and not pd.api.types.is_numeric_dtype(column.dtype):
@@ -281,10 +281,10 @@ def _scores(column: pd.Series, spec: OrdinalSpec, known: Measure | None) -> _Sco
     text = tuple(str(c) if is_category else f"{float(c):g}" for c in found)
     order = {c: i for i, c in enumerate(found)}
     level = np.array([order[c] for c in column.tolist()], dtype=int)
-    return _Scores(level=level, levels=text, notes=notes)
+    return OrdinalScores(level=level, levels=text, notes=notes)
 
 
-def _location(design: PopulationDesign, spec: OrdinalSpec) -> LocationDesign:
+def location_design(design: PopulationDesign, spec: OrdinalSpec) -> LocationDesign:
     """Take the intercept out of the columns; refuse models that have none."""
     made = design.design
     if not made.fixed_names or made.fixed_names[0] != "Intercept":
@@ -312,7 +312,7 @@ class _Fitted:
     largest: float
 
 
-def _fit(X: np.ndarray, scores: _Scores, subject: np.ndarray, spec: OrdinalSpec) -> _Fitted:
+def _fit(X: np.ndarray, scores: OrdinalScores, subject: np.ndarray, spec: OrdinalSpec) -> _Fitted:
     """Maximise on centred, orthogonal columns, and map back."""
     from pmsstats.models.backends.statsmodels_ordinal import near_maximum
 
@@ -339,9 +339,9 @@ def _fit(X: np.ndarray, scores: _Scores, subject: np.ndarray, spec: OrdinalSpec)
     )
 
 
-def _blame(X: np.ndarray, scores: _Scores, location: LocationDesign) -> tuple[str, ...]:
+def _blame(X: np.ndarray, scores: OrdinalScores, location: LocationDesign) -> tuple[str, ...]:
     """Name the columns that separate the scores without error, if some do."""
-    direction = _separating(X, scores)
+    direction = separating_direction(X, scores)
     if direction is None:
         return ()
     size = np.abs(direction[len(scores.levels) - 1 :]) * np.ptp(X, axis=0)
@@ -367,7 +367,7 @@ def _judge(
     warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
 
-def _separating(X: np.ndarray, scores: _Scores) -> np.ndarray | None:
+def separating_direction(X: np.ndarray, scores: OrdinalScores) -> np.ndarray | None:
     """Find a direction along which no row becomes less likely."""
     n_cuts = len(scores.levels) - 1
     cuts = np.eye(n_cuts)
@@ -379,7 +379,7 @@ def _separating(X: np.ndarray, scores: _Scores) -> np.ndarray | None:
 def _result(
     design: PopulationDesign,
     location: LocationDesign,
-    scores: _Scores,
+    scores: OrdinalScores,
     fitted: _Fitted,
     spec: OrdinalSpec,
 ) -> OrdinalResult:

@@ -84,7 +84,7 @@ def check_proportional_odds(fit: OrdinalResult, *, min_rows: int = 10) -> pd.Dat
     )
     terms = ["all", *fit.coefficients["term"]]
     picks = [np.arange(n_differences), *(np.arange(n_differences)[j::p] for j in range(p))]
-    rows_out = [_wald(differences[pick], effects, covariance) for pick in picks]
+    rows_out = [wald_test(differences[pick], effects, covariance) for pick in picks]
     table = pd.DataFrame(rows_out, columns=["statistic", "df", "p_value"])
     table.insert(0, "term", terms)
     return table.assign(n_cuts=len(usable))
@@ -150,7 +150,9 @@ def _brant_middle(fits: list[_CutFit], X: np.ndarray) -> np.ndarray:
     return middle.reshape(k * m, k * m)
 
 
-def _wald(L: np.ndarray, effects: np.ndarray, covariance: np.ndarray) -> tuple[float, int, float]:
+def wald_test(
+    L: np.ndarray, effects: np.ndarray, covariance: np.ndarray
+) -> tuple[float, int, float]:
     """Test that some combinations are all zero."""
     values = L @ effects
     statistic = float(values @ np.linalg.solve(L @ covariance @ L.T, values))

@@ -17,6 +17,7 @@ from pmsstats.models.events.cox_diagnostics import (
 )
 from pmsstats.models.events.partial_likelihood import (
     CountingProcess,
+    climb,
     efron_terms,
     monotone_terms,
     newton_decrement,
@@ -269,3 +270,41 @@ def test_strata_never_share_a_risk_set() -> None:
     terms = efron_terms(process, np.array([0.9]))
     assert terms.log_likelihood == pytest.approx(0.0, abs=1e-12)
     assert math.isnan(concordance(process, terms))
+
+
+def test_climb_halves_steps_that_overshoot() -> None:
+    """Witness: by hand: one of 20 is exposed and the second to have the event, nobody is censored.
+
+    The score is 1 - r / (19 + r) - r / (18 + r), with r the hazard ratio: zero at r^2 = 19 * 18.
+    The first Newton step leads below where it started.
+    """
+    exposed = (np.arange(20) == 1).astype(float)[:, None]
+    process = CountingProcess(
+        start=np.full(20, -np.inf), stop=np.arange(1.0, 21.0), event=np.ones(20, dtype=bool),
+        X=exposed, stratum=np.zeros(20, dtype=int),
+    )  # fmt: skip
+    null, last = climb(process)
+    full = efron_terms(process, np.linalg.solve(null.information, null.score))
+    assert full.log_likelihood < null.log_likelihood
+    assert last.beta.item() == pytest.approx(math.log(19 * 18) / 2, rel=SUMS)
+
+
+@pytest.mark.parametrize(("entry", "n_strata"), SHAPES)
+def test_climb_ends_where_lifelines_does(entry: bool, n_strata: int) -> None:
+    """Witness: lifelines, which stops within 1e-3 standard errors of the maximum."""
+    process = make(entry=entry, n_strata=n_strata)
+    null, last = climb(process)
+    peer = maximise_partial_likelihood(process)
+    distance = (last.beta - peer.beta) * np.sqrt(np.diag(last.information))
+    assert np.abs(distance).max() < 1e-2
+    assert newton_decrement(last) < 1e-18
+    assert null.log_likelihood < peer.log_likelihood <= last.log_likelihood + 1e-9
+
+
+@pytest.mark.parametrize(("entry", "n_strata"), SHAPES)
+def test_lifelines_stays_at_the_maximum(entry: bool, n_strata: int) -> None:
+    """Started at our maximum, lifelines' own evaluation finds nothing better."""
+    process = make(entry=entry, n_strata=n_strata)
+    _, last = climb(process)
+    peer = maximise_partial_likelihood(process, last.beta)
+    np.testing.assert_allclose(peer.beta, last.beta, rtol=1e-6, atol=1e-8)

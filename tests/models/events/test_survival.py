@@ -1,4 +1,4 @@
-"""Cox models and Kaplan-Meier curves: R as witness, hand-worked cases, properties, bad input."""
+"""Cox models: R as witness, hand-worked cases, properties, bad input."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import assert_covariance_matrix, assert_result_contract, assert_survival_curve
+from properties import assert_covariance_matrix, assert_result_contract
 from reference_cases import ReferenceCase, load_case
 
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError, FormulaError
-from pmsstats.models.events.survival import CoxSpec, KMSpec, fit_cox, fit_km
+from pmsstats.models.events.survival import CoxSpec, fit_cox
 
 FOLLOWED = 1e-9  # relative: the same numbers in another order of summation
 SAME_MAXIMUM = 1e-6  # relative: two Newton maximisations, each within 2e-7 standard errors
@@ -119,105 +119,6 @@ def test_start_stop_counts_agree_with_r() -> None:
     )
 
 
-KM_CASES = [
-    ("survival_ties", KMSpec(by="arm")),
-    ("survival_pbc2", KMSpec(by="drug", duration="years", event="status2", subject="id")),
-]
-
-
-def km_of(case: ReferenceCase, spec: KMSpec):
-    """Fit the curves of a reference case on one row per subject."""
-    return fit_km(case.input.drop_duplicates(spec.subject if "id" in case.input else None), spec)
-
-
-@pytest.mark.parametrize(("case_name", "spec"), KM_CASES)
-def test_curves_agree_with_r(case_name: str, spec: KMSpec) -> None:
-    """Witness: survfit(conf.type = "log-log") of R's survival (stored)."""
-    case = load_case(case_name)
-    fit = km_of(case, spec)
-    curves = dict(list(fit.curves().groupby("group", observed=True)))
-    for quantity in ("survival", "conf_low", "conf_high"):
-        for row in case.rows(f"km.{quantity}").itertuples():
-            group, time = row.term.split("@")
-            curve = curves[group]
-            step = curve[curve["duration"] <= float(time)].iloc[-1]
-            r_leaves_it_out = math.isnan(row.value) and step["survival"] == 1
-            value = math.nan if r_leaves_it_out else step[quantity]
-            assert value == pytest.approx(row.value, rel=row.rtol, nan_ok=True), row
-
-
-@pytest.mark.parametrize(("case_name", "spec"), KM_CASES)
-def test_medians_agree_with_r(case_name: str, spec: KMSpec) -> None:
-    """Witness: summary(survfit) of R's survival (stored)."""
-    case = load_case(case_name)
-    table = km_of(case, spec).table().set_index("group")
-    for quantity, column in [("", "median"), ("_low", "conf_low"), ("_high", "conf_high")]:
-        for row in case.rows(f"km.median{quantity}").itertuples():
-            assert table.loc[row.term, column] == pytest.approx(
-                row.value, rel=row.rtol, nan_ok=True
-            )
-
-
-@pytest.mark.parametrize(("case_name", "spec"), KM_CASES)
-def test_numbers_at_risk_agree_with_r(case_name: str, spec: KMSpec) -> None:
-    """Witness: summary(survfit, times = ...) of R's survival (stored)."""
-    case = load_case(case_name)
-    rows = case.rows("km.at_risk")
-    keys = rows["term"].str.split("@", expand=True)
-    times = sorted(keys[1].astype(float).unique())
-    counts = km_of(case, spec).at_risk(times)
-    counts["term"] = counts["group"].astype(str) + "@" + counts["duration"].map("{:g}".format)
-    merged = rows.merge(counts, on="term")
-    assert len(merged) == len(rows)
-    assert (merged["n_at_risk"] == merged["value"]).all()
-
-
-@pytest.mark.parametrize(
-    ("case_name", "spec"), [*KM_CASES, ("survival_ties", KMSpec(by="phenotype"))]
-)
-def test_log_rank_agrees_with_r(case_name: str, spec: KMSpec) -> None:
-    """Witness: survdiff of R's survival (stored)."""
-    case = load_case(case_name)
-    fit = km_of(case, spec)
-    row = case.rows("km.logrank").set_index("term").loc[spec.by]
-    assert fit.log_rank.statistic == pytest.approx(row["value"], rel=row["rtol"])
-    assert fit.log_rank.df == fit.curves()["group"].nunique() - 1
-
-
-def test_kaplan_meier_by_hand() -> None:
-    """Witness: the product of (1 - events / at risk), worked by hand for six patients.
-
-    Day 90: 1 of 6 has the event; day 180: 1 of 5 (and one censored then, still at risk); day 270:
-    1 of 3; day 400: censored; day 500: the last one. 5/6, 5/6 * 4/5 = 2/3, 2/3 * 2/3 = 4/9, 0.
-    """
-    data = pd.DataFrame({"duration": [90, 180, 180, 270, 400, 500], "event": [1, 1, 0, 1, 0, 1]})
-    curve = fit_km(data).curves()
-    assert curve["duration"].tolist() == [0, 90, 180, 270, 400, 500]
-    np.testing.assert_allclose(
-        curve["survival"], [1, 5 / 6, 2 / 3, 4 / 9, 4 / 9, 0], rtol=FOLLOWED, atol=FOLLOWED
-    )
-    assert curve["n_at_risk"].tolist() == [6, 6, 5, 3, 2, 1]
-    # Greenwood by hand at day 180: var(log S) = 1/(6*5) + 1/(5*4) = 1/12
-    spread = 1.959963984540054 * math.sqrt(1 / 12) / abs(math.log(2 / 3))
-    at_180 = curve[curve["duration"] == 180].iloc[0]
-    assert at_180["conf_low"] == pytest.approx((2 / 3) ** math.exp(spread), rel=FOLLOWED)
-    assert at_180["conf_high"] == pytest.approx((2 / 3) ** math.exp(-spread), rel=FOLLOWED)
-    assert math.isnan(curve["conf_low"].iloc[-1])
-
-
-def test_median_over_a_flat_half_is_its_middle() -> None:
-    """Witness: by hand; the curve is 1/2 from day 200 to day 600."""
-    data = pd.DataFrame({"duration": [100, 200, 600, 700], "event": [True] * 4})
-    assert fit_km(data).table()["median"].item() == 400
-
-
-def test_fitting_a_curve_leaves_numpy_warnings_alone() -> None:
-    """The engine switches them off for the whole process; the backend puts them back."""
-    before = np.geterr()
-    fit_km(pd.DataFrame({"duration": [1, 2, 3], "event": [1, 0, 1]}))
-    assert np.geterr() == before
-
-
 def simulate(rng: np.random.Generator, n: int, log_ratio: float) -> pd.DataFrame:
     """Draw exponential times with a known log hazard ratio and uniform censoring."""
     atrophy = rng.normal(size=n)
@@ -283,9 +184,6 @@ def test_row_order_and_names_change_nothing(seed: int) -> None:
     a, b = fit_cox(data, spec), fit_cox(other, spec)
     np.testing.assert_allclose(estimates(a), estimates(b), rtol=SAME_MAXIMUM, atol=1e-9)
     assert a.concordance() == pytest.approx(b.concordance(), rel=FOLLOWED)
-    pd.testing.assert_frame_equal(
-        fit_km(data, KMSpec(by="arm")).curves(), fit_km(other, KMSpec(by="arm")).curves()
-    )
 
 
 @given(seed=seeds, factor=st.floats(1e-4, 1e4), shift=st.floats(-1e3, 1e3))
@@ -352,21 +250,6 @@ def test_one_stratum_per_copy_doubles_the_information(seed: int) -> None:
     )
 
 
-@given(
-    durations=st.lists(st.integers(1, 30), min_size=1, max_size=40),
-    data=st.data(),
-)
-def test_curves_fall_within_their_intervals(durations: list[int], data: st.DataObject) -> None:
-    events = data.draw(st.lists(st.booleans(), min_size=len(durations), max_size=len(durations)))
-    fit = fit_km(pd.DataFrame({"duration": durations, "event": events}))
-    curve = fit.curves()
-    assert_survival_curve(curve)
-    assert curve["survival"].iloc[0] == 1
-    assert curve["n_events"].sum() == fit.n_events == sum(events)
-    assert curve["n_at_risk"].iloc[0] == fit.n_subjects == len(durations)
-    assert (np.diff(fit.at_risk([0, 5, 10, 40])["n_at_risk"]) <= 0).all()
-
-
 # ---------------------------------------------------------------------------- what is left out
 
 SMALL = pd.DataFrame(
@@ -410,24 +293,11 @@ def test_nullable_columns_are_read() -> None:
     assert [e.reason for e in fit.exclusions] == ["event missing", "duration missing"]
     plain = fit_cox(SMALL.drop(index=[2, 5]), CoxSpec(covariates="atrophy"))
     pd.testing.assert_frame_equal(fit.table(), plain.table())
-    assert fit_km(nullable).n_subjects == 6
-
-
-def test_left_out_subjects_of_curves_are_counted() -> None:
-    data = SMALL.assign(duration=[0, 8, 0, 12, 14, 20, 21, 30], arm=[*"aabbaba", None])
-    fit = fit_km(data, KMSpec(by="arm"))
-    assert [(e.reason, e.subject_ids) for e in fit.exclusions] == [
-        ("no follow-up (duration 0)", ("S3",)),
-        ("event at time 0, before any follow-up", ("S1",)),
-        ("no arm", ("S8",)),
-    ]
-    assert fit.n_subjects == 5
 
 
 def test_input_is_not_modified() -> None:
     data = SMALL.copy()
     fit_cox(data, CoxSpec(covariates="atrophy"))
-    fit_km(data, KMSpec(by="arm"))
     pd.testing.assert_frame_equal(data, SMALL)
 
 
@@ -497,27 +367,6 @@ def test_contradictory_specs_are_refused(options: dict) -> None:
         CoxSpec(**({"covariates": "atrophy"} | options))
 
 
-BAD_KM = [
-    (SMALL.head(0), {}, "at least one subject"),
-    (SMALL.assign(duration=0), {}, "8: |5: event at time 0"),
-    (SMALL, {"by": "army"}, "Did you mean 'arm'"),
-    (SMALL.assign(duration=-1), {}, "Negative"),
-    (pd.concat([SMALL, SMALL]), {}, "More than one row per subject"),
-]
-
-
-@pytest.mark.parametrize(("data", "options", "message"), BAD_KM)
-def test_bad_curves_are_refused(data: pd.DataFrame, options: dict, message: str) -> None:
-    with pytest.raises(DesignError, match=message):
-        fit_km(data, KMSpec(**options))
-
-
-@pytest.mark.parametrize("options", [{"conf_level": 0}, {"duration_unit": "month"}])
-def test_contradictory_curve_specs_are_refused(options: dict) -> None:
-    with pytest.raises(DesignError):
-        KMSpec(**options)
-
-
 def test_separation_can_be_returned_with_a_warning() -> None:
     data = SMALL.assign(x=SMALL["event"] * 1.0)
     with pytest.warns(ConvergenceWarning, match="separation"):
@@ -538,11 +387,6 @@ def test_strata_without_events_or_of_one_row_do_no_harm() -> None:
     np.testing.assert_allclose(estimates(with_alone), estimates(without), rtol=SAME_MAXIMUM)
 
 
-@pytest.mark.parametrize("data", [SMALL.assign(event=False), SMALL.assign(arm="a"), SMALL.head(1)])
-def test_curves_that_cannot_be_compared_have_no_log_rank(data: pd.DataFrame) -> None:
-    assert fit_km(data, KMSpec(by="arm")).log_rank is None
-
-
 # ---------------------------------------------------------------------------- result contract
 
 
@@ -551,12 +395,7 @@ def cox():
     return fit_cox(SMALL, CoxSpec(covariates="atrophy + arm"), origin="synthetic")
 
 
-@pytest.fixture(scope="module")
-def km():
-    return fit_km(SMALL, KMSpec(by="arm"), origin="synthetic")
-
-
-def test_tables_are_copies_with_canonical_columns(cox, km) -> None:
+def test_tables_are_copies_with_canonical_columns(cox) -> None:
     table = cox.table()
     assert list(table.columns) == [
         "term", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high",
@@ -564,18 +403,13 @@ def test_tables_are_copies_with_canonical_columns(cox, km) -> None:
     ]  # fmt: skip
     table.loc[:, "estimate"] = 0.0
     assert (cox.table()["estimate"] != 0).all()
-    curves = km.curves()
-    curves.loc[:, "survival"] = 0.0
-    assert km.curves()["survival"].iloc[0] == 1
-    assert list(km.table().columns)[:3] == ["group", "n_subjects", "n_events"]
 
 
-def test_results_are_plain_json_and_show_themselves(cox, km) -> None:
-    for result, schema in [(cox, "cox_result/1"), (km, "km_result/1")]:
-        assert_result_contract(result)
-        plain = result.to_dict()
-        assert plain["schema"] == schema
-        assert plain["n_events"] == 5
+def test_results_are_plain_json_and_show_themselves(cox) -> None:
+    assert_result_contract(cox)
+    plain = cox.to_dict()
+    assert plain["schema"] == "cox_result/1"
+    assert plain["n_events"] == 5
     assert_covariance_matrix(cox.covariance)
 
 
@@ -587,23 +421,10 @@ def test_a_level_widens_the_interval() -> None:
     assert wide["conf_low"] < narrow["conf_low"] < narrow["conf_high"] < wide["conf_high"]
 
 
-def test_figures_show_hazard_ratios_and_years(cox, km) -> None:
-    _, axes = plt.subplots(2)
-    cox.plot(ax=axes[0])
-    assert axes[0].get_xscale() == "log"
-    dots = [line.get_xdata()[0] for line in axes[0].lines if line.get_gid() == "estimate"]
-    np.testing.assert_allclose(dots, cox.table()["hazard_ratio"])
-    km.plot(ax=axes[1])
-    drawn = max(line.get_xdata().max() for line in axes[1].lines if line.get_gid() == "survival")
-    assert drawn == pytest.approx(30 / 365.25)
-    plt.close("all")
-
-
-def test_years_need_no_conversion() -> None:
-    data = SMALL.assign(duration=SMALL["duration"] / 10)
-    fit = fit_km(data, KMSpec(duration_unit="year"))
+def test_figure_shows_hazard_ratios(cox) -> None:
     _, ax = plt.subplots()
-    fit.plot(ax=ax)
-    assert fit.at_risk()["duration"].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
-    assert max(line.get_xdata().max() for line in ax.lines) == pytest.approx(3.0)
+    cox.plot(ax=ax)
+    assert ax.get_xscale() == "log"
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_gid() == "estimate"]
+    np.testing.assert_allclose(dots, cox.table()["hazard_ratio"])
     plt.close("all")

@@ -1,0 +1,121 @@
+"""Each method on data whose law is the joint model's own: who finds the truth, and who is off.
+
+The data come from `synthetic.generate_shared_effects`, where the log hazard per SD of true slope
+(or of the true value) is a parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from shared_cohorts import EVENT, MARKER, cohort_of, days
+
+from pmsstats.association import associate
+from pmsstats.association.spec import METHODS
+from pmsstats.association.trajectories import least_squares_slopes
+from pmsstats.cohort import Cohort
+from synthetic import SharedEffectsConfig, generate_shared_effects
+
+MCSE = 4.0  # estimates may lie this many standard errors from the truth
+BASE = SharedEffectsConfig(n_subjects=1500, association="slope", log_hazard=-1.0, dropout_rate=0.1)
+PER_SD = -BASE.log_hazard * BASE.slope_sd  # per SD faster decline
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    return cohort_of(BASE, seed=1)
+
+
+@pytest.fixture(scope="module")
+def rows(cohort) -> pd.DataFrame:
+    result = associate(
+        cohort,
+        "marker",
+        EVENT,
+        methods=tuple(METHODS),
+        outcome_measure="score",
+        slope_visits="until_event",
+    )
+    assert not result.table()["note"].any()
+    return result.table().set_index("method")
+
+
+def test_the_joint_model_of_the_slope_finds_the_truth(rows):
+    row = rows.loc["joint_slope"]
+    assert abs(row["estimate"] - PER_SD) < MCSE * row["std_error"]
+    assert row["std_error"] < 0.25 * PER_SD
+
+
+@pytest.mark.parametrize("method", ["two_stage_raw", "two_stage", "risk_set", "landmark"])
+def test_slopes_with_error_are_attenuated_but_not_reversed(rows, method):
+    assert 0 < rows.loc[method, "estimate"] < rows.loc["joint_slope", "estimate"]
+
+
+def test_least_squares_slopes_are_worse_than_predicted_ones(rows):
+    assert rows.loc["two_stage_raw", "estimate"] < rows.loc["two_stage", "estimate"]
+
+
+def test_the_sd_of_true_slopes_is_recovered(rows):
+    # a joint model's SD allows for early events of those who decline fastest
+    assert abs(rows.loc["joint_slope", "sd"] / BASE.slope_sd - 1) < 0.1
+    assert rows.loc["two_stage_raw", "sd"] == rows.loc["two_stage", "sd"]
+
+
+def test_the_corrected_correlation_finds_the_truth(rows):
+    row = rows.loc["slope_correlation_corrected"]
+    truth = BASE.slope_sd / np.hypot(BASE.slope_sd, 0.5)
+    assert abs(row["estimate"] - truth) < MCSE * row["std_error"]
+    assert row["conf_low"] < truth < row["conf_high"]
+    naive = rows.loc["slope_correlation"]
+    assert 0 < naive["estimate"] < truth - MCSE * naive["std_error"]
+    assert pd.isna(row["hazard_ratio"])
+    assert list(rows["quantity"].unique()) == ["correlation", "log hazard ratio"]
+
+
+def test_the_joint_model_of_the_value_finds_the_truth():
+    config = replace(BASE, association="value", log_hazard=-0.7, error_sd=0.8)
+    found = associate(
+        cohort_of(config, seed=2), "marker", EVENT, methods=("time_varying", "joint_value")
+    )
+    table = found.table().set_index("method")
+    row = table.loc["joint_value"]
+    truth = 0.7 * config.level_sd
+    assert abs(row["estimate"] - truth) < MCSE * row["std_error"]
+    carried = table.loc["time_varying"]
+    # per observed SD, which holds the error too: attenuation is seen per unit
+    assert carried["estimate"] / carried["sd"] < 0.7 - MCSE * carried["std_error"] / carried["sd"]
+
+
+def test_interval_censored_events_give_the_same_slope_association():
+    config = replace(BASE, visit_years=(0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0), dropout_rate=0.0)
+    data = generate_shared_effects(config, seed=3)
+    whole = cohort_of(config, seed=3)
+    seen = data.survival
+    is_seen = np.isfinite(seen["upper"])
+    subjects = whole.subjects.assign(
+        event_day=np.where(is_seen, days(seen["upper"].where(is_seen, 0)), days(seen["lower"])),
+        event_seen=is_seen.to_numpy(),
+    )
+    late = Cohort(subjects, whole.visits, dictionary=whole.dictionary, origin="synthetic")
+    found = associate(late, "marker", EVENT, methods=("joint_slope",)).table().iloc[0]
+    assert abs(found["estimate"] - PER_SD) < MCSE * found["std_error"] + 0.1 * PER_SD
+
+
+def test_least_squares_slopes_by_hand():
+    visits = pd.DataFrame(
+        {
+            "subject_id": ["a", "a", "a", "b", "c", "c"],
+            "year": [0.0, 1.0, 2.0, 1.0, 1.0, 1.0],
+            "marker": [1.0, 2.0, 6.0, 3.0, 1.0, 2.0],
+        }
+    )
+    found = least_squares_slopes(visits, MARKER)
+    assert found["subject_id"].tolist() == ["a"]  # one time is no slope
+    assert found["slope"].tolist() == [pytest.approx(np.polyfit([0, 1, 2], [1, 2, 6], 1)[0])]
+    change = replace(MARKER, kind="change")
+    through_zero = least_squares_slopes(visits, change).set_index("subject_id")["slope"]
+    assert through_zero["a"] == pytest.approx((0 * 1 + 1 * 2 + 2 * 6) / (0 + 1 + 4))
+    assert through_zero["b"] == pytest.approx(3.0)
