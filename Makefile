@@ -57,9 +57,10 @@ notebooks: ## build notebooks/*.ipynb, without outputs, from notebooks/*.py
 	@.ci/setup test
 	@$(PY) .ci/build_notebooks.py
 
-figures: ## draw the replication figure of the README anew (a few minutes)
+figures: ## draw the figures of the README anew (some ten minutes)
 	@.ci/setup test
 	@$(PY) .ci/draw_replication.py
+	@$(PY) .ci/draw_association.py
 
 lock: ## pin all dependencies anew, with hashes (UPGRADE=1: at their newest versions)
 	@.ci/lock

@@ -31,6 +31,7 @@ def cohort_of(config: SharedEffectsConfig, seed) -> Cohort:
         {
             "subject_id": survival["subject_id"],
             "arm": survival["arm"],
+            "sex": np.where(stream(seed, "sex").random(len(survival)) < 0.5, "F", "M"),
             "event_day": days(survival["duration"]),
             "event_seen": survival["event"],
         }

@@ -312,12 +312,12 @@ def test_results_of_an_earlier_study_do_not_survive(invoke, study, tmp_path):
     out = tmp_path / "out"
     assert invoke("report", study, "--out", out).exit_code == 0
     (out / "notes.txt").write_text("mine")
-    assert (out / "tables" / "association.csv").is_file()
+    assert (out / "tables" / "cox_two_stage.csv").is_file()
     text = STUDY.replace("change = 1.0", "change = 6.5")
     study.write_text(text, encoding="utf-8")
     done = invoke("report", study, "--out", out)
     assert done.exit_code == 0, done.output
-    assert not (out / "tables" / "association.csv").exists()
+    assert not (out / "tables" / "cox_two_stage.csv").exists()
     assert (out / "notes.txt").read_text() == "mine"
     verify_outputs(out)
 

@@ -36,6 +36,7 @@ __all__ = ["joint_formula", "joint_spec", "run_joint_slope", "run_joint_value"]
 
 _DAYS_PER_YEAR = 365.25
 _EVENTS_PER_PIECE = 15
+_FEWEST_IN_STRATUM = 2
 _MOST_PIECES = 5
 _CAVEATS = {
     "joint_slope": (
@@ -153,10 +154,24 @@ def _follow_up(
         task.people, visits["subject_id"], f"no {label} up to the event", stage
     )
     people, incomplete = complete_people(people, task.spec, stage)
+    people = _with_stratum(people, task.spec)
+    people, eventless = _strata_with_events(people, stage)
     visits = visits[visits["subject_id"].isin(people["subject_id"])]
     days = [c for c in people.columns if c in _DAY_COLUMNS]
     people = people.assign(**{c: people[c] / _DAYS_PER_YEAR for c in days})
-    return visits, _with_stratum(people, task.spec), (*left_out, *unmeasured, *incomplete)
+    return visits, people, (*left_out, *unmeasured, *incomplete, *eventless)
+
+
+def _strata_with_events(
+    people: pd.DataFrame, stage: str
+) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
+    """Keep the strata that have events: others say nothing of a hazard ratio, as in Cox models."""
+    if "outcome_stratum" not in people:
+        return people, ()
+    counts = people.groupby("outcome_stratum")["outcome_event"].transform("sum")
+    few = counts < _FEWEST_IN_STRATUM
+    reason = f"fewer than {_FEWEST_IN_STRATUM} events in the stratum"
+    return people[~few], exclude(stage, "subject", reason, people.loc[few, "subject_id"])
 
 
 def _with_stratum(people: pd.DataFrame, spec: AssociationSpec) -> pd.DataFrame:

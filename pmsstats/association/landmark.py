@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 
 from pmsstats.association.result import estimates_row
@@ -18,7 +16,7 @@ from pmsstats.association.task import (
 from pmsstats.association.trajectories import fit_trajectories, predicted_slopes
 from pmsstats.errors import ConvergenceError, DesignError
 from pmsstats.models.events.landmark import LandmarkResult, LandmarkSpec, fit_landmark
-from pmsstats.results import exclude
+from pmsstats.results import Exclusion, exclude
 
 __all__ = ["default_landmarks", "run_landmark"]
 
@@ -63,7 +61,7 @@ def run_landmark(task: Task) -> MethodRun:
         )
     except (DesignError, ConvergenceError) as exc:
         return MethodRun(row=not_estimable(_METHOD, task, people, str(exc)), exclusions=left_out)
-    more = tuple(replace(e, stage=_STAGE) for e in model.exclusions)
+    more = _left_out(model, people, task.visits[measured], landmarks)
     counts = {"n_subjects": model.n_subjects, "n_events": _n_events(model)}
     if counts["n_events"] < task.spec.min_events:
         note = f"only {counts['n_events']} event(s) after the landmark"
@@ -77,6 +75,25 @@ def run_landmark(task: Task) -> MethodRun:
         model=model.cox,
         exclusions=(*left_out, *more),
         caveats=(_CAVEAT.format(years=years),),
+    )
+
+
+def _left_out(
+    model: LandmarkResult,
+    people: pd.DataFrame,
+    visits: pd.DataFrame,
+    landmarks: tuple[float, ...],
+) -> tuple[Exclusion, ...]:
+    """Count who is at risk at no landmark, who has no slope there, and later measurements."""
+    analysed = people["subject_id"].isin(model.stacked["subject_id"])
+    gone = people["outcome_duration"] / _DAYS_PER_YEAR <= landmarks[0]
+    since = (visits["day"] - visits["outcome_baseline"]) / _DAYS_PER_YEAR
+    gone_ids, without_ids = (people.loc[rows, "subject_id"] for rows in (gone, ~gone & ~analysed))
+    late_ids = visits.loc[since > landmarks[-1], "subject_id"]
+    return (
+        *exclude(_STAGE, "subject", "event or end of follow-up by the landmark", gone_ids),
+        *exclude(_STAGE, "subject", "no slope could be predicted at the landmark", without_ids),
+        *exclude(_STAGE, "visit", "after the last landmark", late_ids),
     )
 
 

@@ -214,10 +214,7 @@ class AssociationResult(Result):
         rows = self.estimates
         return pd.DataFrame(
             {
-                "label": [
-                    f"{label}, {term.rpartition(': ')[2]}"
-                    for label, term in zip(rows["label"], rows["term"], strict=True)
-                ],
+                "label": [_forest_label(row) for row in rows.to_dict("records")],
                 "estimate": rows["hazard_ratio"],
                 "conf_low": rows["hazard_ratio_low"],
                 "conf_high": rows["hazard_ratio_high"],
@@ -276,11 +273,18 @@ class AssociationResult(Result):
         )
 
 
+def _forest_label(row: Mapping[str, Any]) -> str:
+    """Name a row: the method, and per SD of what; correlations are of both slopes anyway."""
+    if row["quantity"] == "correlation":
+        return str(row["label"])
+    return f"{row['label']}, {row['term'].rpartition(': ')[2]}"
+
+
 def _correlation_text(row: Mapping[str, Any]) -> str:
     """Write a correlation with its interval; empty for other rows."""
     if row["quantity"] != "correlation" or row["note"]:
         return ""
-    return f"r = {format_interval(row['estimate'], row['conf_low'], row['conf_high'], 2)}"
+    return f"r = {format_interval(row['estimate'], row['conf_low'], row['conf_high'])}"
 
 
 def estimates_row(method: Method, measure: Measure, **values: Any) -> dict[str, Any]:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from properties import assert_result_contract
 from shared_cohorts import EVENT, MARKER, cohort_of, days
 
 from pmsstats.association import associate
 from pmsstats.association.spec import METHODS
 from pmsstats.association.trajectories import least_squares_slopes
 from pmsstats.cohort import Cohort
+from pmsstats.errors import DesignError
 from synthetic import SharedEffectsConfig, generate_shared_effects
 
 MCSE = 4.0  # estimates may lie this many standard errors from the truth
@@ -119,3 +122,106 @@ def test_least_squares_slopes_by_hand():
     through_zero = least_squares_slopes(visits, change).set_index("subject_id")["slope"]
     assert through_zero["a"] == pytest.approx((0 * 1 + 1 * 2 + 2 * 6) / (0 + 1 + 4))
     assert through_zero["b"] == pytest.approx(3.0)
+
+
+@pytest.fixture(scope="module")
+def result(cohort):
+    return associate(cohort, "marker", EVENT, methods=tuple(METHODS), outcome_measure="score")
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_subject_is_analysed_or_counted_once(result, method):
+    mine = [e for e in result.exclusions if e.stage == f"association {method}"]
+    left_out = [i for e in mine if e.unit == "subject" for i in e.subject_ids]
+    assert len(left_out) == len(set(left_out))
+    n = result.table().set_index("method").loc[method, "n_subjects"]
+    assert n + len(left_out) == len(result.endpoint.table())
+
+
+def test_the_headline_lets_one_method_of_each_kind_speak(result):
+    text = result.headline()
+    assert text.startswith("In synthetic data, per SD faster decline of Marker (0.")
+    assert "joint model of the true slope, unadjusted, 1500 subjects" in text
+    assert "joint model of the true current value" in text
+    assert "correlation of true slopes, bivariate mixed model" in text
+    assert "5 other method(s) gave ratios of " in text
+    assert len(text) < 1000
+
+
+def test_correlations_stand_as_figures_in_the_forest(result):
+    frame = result.forest_frame().set_index("label")
+    naive = frame.loc["Correlation of slopes (least squares)"]
+    assert naive["instead"].startswith("r = 0.")
+    assert np.isnan(naive["estimate"])
+    axes = result.plot(ax=plt.figure().gca())
+    figures = [text.get_text() for text in axes.texts if text.get_gid() == "figures"]
+    assert len(figures) == len(METHODS)
+    assert figures[0] == naive["instead"]
+    assert "not estimable" not in figures
+    plt.close("all")
+
+
+def test_the_result_keeps_its_contract(result):
+    assert_result_contract(result)
+    plain = result.to_dict()
+    assert set(plain["joint_models"]) == {"joint_slope", "joint_value"}
+    assert plain["pair"]["schema"].startswith("pair_result/")
+    assert plain["outcome_measure"] == "score"
+
+
+def test_covariates_and_strata_reach_the_joint_models(cohort):
+    found = associate(
+        cohort, "marker", EVENT, methods=("joint_value", "landmark"), covariates=("sex",),
+        strata=("arm",),
+    )  # fmt: skip
+    spec = found.joint_models["joint_value"].spec
+    assert spec.strata == "outcome_stratum"
+    terms = set(found.joint_models["joint_value"].table()["term"])
+    assert "sex[T.M]" in {term.replace("`", "") for term in terms}
+    assert list(found.models["landmark"].table()["term"]) == ["slope_per_sd", "sex[T.M]"]
+    assert len(found.models["landmark"].strata) == 2
+
+
+def test_events_between_visits_are_handed_over(cohort):
+    rule = {"measure": "score", "change": 1.0, "direction": "increase"}
+    dated = associate(cohort, "marker", rule, methods=("joint_value",))
+    between = associate(cohort, "marker", rule, methods=("joint_value",), event_times="interval")
+    spec = between.joint_models["joint_value"].spec
+    assert (spec.lower, spec.upper) == ("outcome_left", "outcome_right")
+    first, second = (r.table().iloc[0] for r in (dated, between))
+    assert first["n_events"] == second["n_events"]
+    assert first["estimate"] != second["estimate"]
+    assert abs(first["estimate"] - second["estimate"]) < first["std_error"]
+
+
+def test_landmarks_can_be_asked_for(cohort):
+    early, both = (
+        associate(cohort, "marker", EVENT, methods=("landmark",), landmarks=marks)
+        for marks in ((1.0,), (1.0, 2.0))
+    )
+    assert early.models["landmark"].n_obs == early.table().loc[0, "n_subjects"]
+    assert both.models["landmark"].n_obs > both.table().loc[0, "n_subjects"]  # stacked
+    assert "before 1 and 2 year(s)" in both.caveats[0]
+
+
+def test_without_a_measure_behind_the_outcome_there_is_no_correlation(cohort):
+    methods = ("slope_correlation", "slope_correlation_corrected", "two_stage")
+    table = associate(cohort, "marker", EVENT, methods=methods).table()
+    assert table["note"].str.contains("name one in `outcome_measure`").tolist() == [
+        True, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outcome_measure": "marker"}, "`outcome_measure` is 'marker', the measure itself"),
+        ({"landmarks": ()}, "`landmarks` must be one or more years"),
+        ({"landmarks": (-1.0,)}, "`landmarks` must be one or more years"),
+        ({"event_times": "exact"}, "`event_times` must be one of observed, interval"),
+        ({"methods": ("joint",)}, "`methods` must be one of"),
+    ],
+)
+def test_bad_requests_are_refused(cohort, options, message):
+    with pytest.raises(DesignError, match=message):
+        associate(cohort, "marker", EVENT, **options)

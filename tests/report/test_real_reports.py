@@ -10,6 +10,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from report.conftest import Page
 
@@ -103,11 +104,16 @@ def test_medians_are_in_years_in_words_as_in_the_table(real):
 def test_hazard_ratios_are_the_results_numbers(real):
     study, _, page = real
     table, text = study.association.table(), page.text("association")
-    shown = column_of_intervals(table, RATIO)
-    for ratio, row in zip(shown, table.to_dict("records"), strict=True):
-        sd = f"{format_number(row['sd'], 3)} {row['sd_unit']}".strip()
-        counts = f"{format_number(row['n_subjects'])} {format_number(row['n_events'])}"
-        assert f"{ratio} {format_p_value(row['p_value'])} {sd} {counts}" in text
+    ratios, correlations = (column_of_intervals(table, c) for c in (RATIO, INTERVAL))
+    for ratio, r, row in zip(ratios, correlations, table.to_dict("records"), strict=True):
+        is_r = row["quantity"] == "correlation"
+        shown = f"r = {r}" if is_r and not row["note"] else ratio
+        sd = "\u2013"
+        if pd.notna(row["sd"]):
+            sd = f"{format_number(row['sd'], 3)} {row['sd_unit']}".strip()
+        events = "\u2013" if is_r else format_number(row["n_events"])
+        counts = f"{format_number(row['n_subjects'])} {events}"
+        assert f"{shown} {format_p_value(row['p_value'])} {sd} {counts}" in text
     assert [c for c in study.association.caveats if c not in text] == []
     assert study.association.headline() in page.text("summary")
 

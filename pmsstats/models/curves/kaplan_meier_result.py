@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pmsstats.results import Exclusion, Result, format_number, format_p_value, to_plain
+from pmsstats.results import Exclusion, FitLog, Result, format_number, format_p_value, to_plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +34,8 @@ class KMResult(Result):
     ----------
     spec : KMSpec
         The request.
+    fit_log : FitLog
+        Which program computed; its message says what was not lifelines' own.
     curve_frame : pandas.DataFrame
         ``group duration survival conf_low conf_high n_at_risk n_events n_censored``: a row at 0
         and one at each distinct duration of the group.
@@ -50,6 +52,7 @@ class KMResult(Result):
     """
 
     spec: KMSpec
+    fit_log: FitLog
     curve_frame: pd.DataFrame
     follow_up: pd.DataFrame
     log_rank: LogRankTest | None
@@ -179,6 +182,7 @@ class KMResult(Result):
         return {
             "schema": "km_result/1",
             "spec": to_plain(self.spec),
+            "fit_log": to_plain(self.fit_log),
             "n_subjects": self.n_subjects,
             "n_events": self.n_events,
             "medians": to_plain(self.table()),

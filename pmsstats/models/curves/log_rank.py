@@ -13,6 +13,12 @@ import pandas as pd
 from pmsstats.errors import DesignError
 from pmsstats.models.curves.at_risk import RiskTable, tabulate_at_risk
 from pmsstats.models.curves.kaplan_meier import KMSpec, fit_km
+from pmsstats.models.curves.log_rank_engine import (
+    Engine,
+    check_engine,
+    compare_curves,
+    record_engine,
+)
 from pmsstats.models.curves.log_rank_result import LogRankResult
 from pmsstats.models.curves.rank_scores import (
     LogRankTest,
@@ -134,6 +140,7 @@ def compare_survival(
     data: pd.DataFrame,
     spec: LogRankSpec,
     *,
+    engine: Engine = "lifelines",
     prior_exclusions: Iterable[Exclusion] = (),
     origin: Origin = "real",
 ) -> LogRankResult:
@@ -145,6 +152,9 @@ def compare_survival(
         One row per subject.
     spec : LogRankSpec
         Which columns are what.
+    engine : {"lifelines", "native"}, default "lifelines"
+        Which program computes: lifelines, or the package's own sums, which give the same numbers
+        in a fifth of the time (for loops).
     prior_exclusions : iterable of Exclusion
         What was left out before; listed first in the result.
     origin : {"real", "synthetic"}, default "real"
@@ -159,7 +169,8 @@ def compare_survival(
     ------
     DesignError
         If a column is missing or of the wrong kind, times are negative, infinite or end before
-        entry, there are fewer than two groups or no events, or groups are never at risk together.
+        entry, there are fewer than two groups or no events, groups are never at risk together, or
+        the engine is not known.
 
     Notes
     -----
@@ -170,12 +181,19 @@ def compare_survival(
     curves that cross. The variance is hypergeometric, so that ties need no correction. Weights
     are computed within strata.
 
+    The test is lifelines' [3]_ where there are no strata and no late entry, which it does not
+    know, and each group has somebody at risk at an event. Otherwise, and for observed and expected
+    events, their covariance, the trend and pairs, which lifelines does not give, it is computed
+    from the package's own scores; ``fit_log`` says which.
+
     References
     ----------
     .. [1] Peto R, Peto J. Asymptotically efficient rank invariant test procedures. J R Stat Soc A
        1972;135:185-207. doi:10.2307/2344317
     .. [2] Fleming TR, Harrington DP. A class of hypothesis tests for one and two sample censored
        survival data. Commun Stat Theory Methods 1981;10:763-794. doi:10.1080/03610928108828073
+    .. [3] Davidson-Pilon C. lifelines: survival analysis in Python. J Open Source Softw
+       2019;4:1317. doi:10.21105/joss.01317
 
     Examples
     --------
@@ -191,21 +209,21 @@ def compare_survival(
     >>> result.headline()
     'Log-rank test of 12 subjects with 8 events in 2 groups: chi-square 3.28 on 1 df, p = 0.070.'
     """
+    check_engine(engine)
     rows = _prepare(data, spec)
     frame = rows.frame
     groups = groups_of(frame, spec.by)
     group = np.asarray(groups.codes, dtype=np.int64)
     stratum = _strata(frame, spec.strata_columns())
-    table = tabulate_at_risk(
-        frame[spec.duration].to_numpy(),
-        frame[spec.event].to_numpy(),
-        group=group,
-        stratum=stratum,
-        entry=frame[spec.entry].to_numpy() if spec.entry else None,
-    )
+    duration, event = frame[spec.duration].to_numpy(), frame[spec.event].to_numpy()
+    entry = frame[spec.entry].to_numpy() if spec.entry else None
+    table = tabulate_at_risk(duration, event, group=group, stratum=stratum, entry=entry)
     labels = tuple(groups.categories)
     scores = weighted_scores(table, spec.weights)
-    test = judge_scores(scores)
+    test, note = compare_curves(
+        scores, duration, event, group,
+        weights=spec.weights, engine=engine, beyond=_beyond(stratum, entry),
+    )  # fmt: skip
     if not test.df:
         raise DesignError(
             f"The groups of {spec.by!r} are never at risk together at an event"
@@ -213,13 +231,14 @@ def compare_survival(
         )
     return LogRankResult(
         spec=spec,
+        fit_log=record_engine("native" if note else engine, note),
         test=test,
         groups=_groups_frame(labels, group, table, scores),
         covariance=scores.covariance,
         trend=_trend(scores, labels, spec),
         pairs=_pairs(table, labels, spec) if spec.pairwise else None,
         n_strata=len(np.unique(stratum)),
-        curves=fit_km(frame, _km_spec(spec), origin=origin),
+        curves=fit_km(frame, _km_spec(spec), engine=engine, origin=origin),
         exclusions=(*prior_exclusions, *as_subjects(rows.exclusions)),
         origin=origin,
     )
@@ -251,6 +270,13 @@ def _prepare(data: pd.DataFrame, spec: LogRankSpec) -> Rows:
             "compared. Check the outcome."
         )
     return rows
+
+
+def _beyond(stratum: np.ndarray, entry: np.ndarray | None) -> str:
+    """Name what lifelines' test does not know."""
+    found = ["strata"] if len(np.unique(stratum)) > 1 else []
+    found += ["late entry"] if entry is not None and (entry > 0).any() else []
+    return " and ".join(found)
 
 
 def _strata(frame: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pmsstats.results import Exclusion, Result, format_number, format_p_value, to_plain
+from pmsstats.results import Exclusion, FitLog, Result, format_number, format_p_value, to_plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +37,8 @@ class LogRankResult(Result):
     ----------
     spec : LogRankSpec
         The request.
+    fit_log : FitLog
+        Which program made `test`, and why if not lifelines.
     test : LogRankTest
         That all groups have the same hazard.
     groups : pandas.DataFrame
@@ -58,6 +60,7 @@ class LogRankResult(Result):
     """
 
     spec: LogRankSpec
+    fit_log: FitLog
     test: LogRankTest
     groups: pd.DataFrame
     covariance: np.ndarray
@@ -166,6 +169,7 @@ class LogRankResult(Result):
         return {
             "schema": "log_rank_result/1",
             "spec": to_plain(self.spec),
+            "fit_log": to_plain(self.fit_log),
             "test": to_plain(self.test),
             "groups": to_plain(self.groups),
             "covariance": to_plain(self.covariance),

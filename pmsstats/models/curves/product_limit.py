@@ -1,4 +1,8 @@
-"""The product-limit (Kaplan-Meier) estimate on arrays, with Greenwood's variance."""
+"""The product-limit (Kaplan-Meier) estimate on arrays, with Greenwood's variance.
+
+:func:`~pmsstats.models.curves.kaplan_meier.fit_km` takes its curves from lifelines. This one serves
+loops, areas under curves, which need Greenwood's terms, and curves that lifelines refuses.
+"""
 
 from __future__ import annotations
 

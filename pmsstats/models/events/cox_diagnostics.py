@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 TimeTransform = Literal["km", "rank", "log", "identity"]
+_SAME_TIME = 1e-12  # spread of a function of time over its size: below, all times are one
 _CELLS_PER_BLOCK = 4_000_000  # pairs compared at once: 4 MB of bool
 
 
@@ -187,7 +188,7 @@ def proportional_hazards_test(
     Returns
     -------
     ScoreTest
-        One test per term, then the global one.
+        One test per term, then the global one; missing where all events have the same time.
 
     Notes
     -----
@@ -200,6 +201,11 @@ def proportional_hazards_test(
        residuals. Biometrika 1994;81:515-526. doi:10.1093/biomet/81.3.515
     """
     g = _transform(process, terms.row, transform)
+    n_terms = terms.mean.shape[1]
+    df = np.append(np.ones(n_terms, dtype=int), n_terms)
+    if np.ptp(g) <= _SAME_TIME * np.abs(g).max():  # events at one time tell of no change
+        missing = np.full(n_terms + 1, np.nan)
+        return ScoreTest(statistic=missing, df=df, p_value=missing.copy())
     g = g - g.mean()
     residuals = process.X[terms.row] - terms.mean
     score = g @ residuals
@@ -211,7 +217,6 @@ def proportional_hazards_test(
     each = score**2 / np.diag(information)
     together = score @ np.linalg.solve(information, score)
     statistic = np.append(each, together)
-    df = np.append(np.ones(len(each), dtype=int), len(each))
     return ScoreTest(statistic=statistic, df=df, p_value=stats.chi2.sf(statistic, df))
 
 

@@ -154,6 +154,11 @@ def _quantiles(time: np.ndarray, spec: JointSpec) -> Sequence[float] | np.ndarra
 def _check_support(baseline: BaselineHazard, events: EventData, cause: int, label: str) -> None:
     """Refuse coefficients that no event determines."""
     time = _event_times(events, cause)
+    if not len(time):
+        raise DesignError(
+            f"A level of `strata` has no event of {label!r}, so that its baseline hazard would be "
+            "0. Leave its subjects out, or merge levels."
+        )
     if baseline.kind == "weibull":
         if len(np.unique(time)) < 2:
             raise DesignError(

@@ -428,3 +428,14 @@ def test_figure_shows_hazard_ratios(cox) -> None:
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_gid() == "estimate"]
     np.testing.assert_allclose(dots, cox.table()["hazard_ratio"])
     plt.close("all")
+
+
+def test_events_at_one_time_give_no_test_of_proportional_hazards():
+    rng = np.random.default_rng(4)
+    event = np.arange(40) % 3 == 0
+    data = pd.DataFrame({"duration": np.where(event, 2.0, 3.0), "event": event})
+    data["x"] = rng.normal(size=40)
+    tests = fit_cox(data, CoxSpec(covariates="x")).check_proportional_hazards()
+    assert tests["statistic"].isna().all()
+    assert tests["p_value"].isna().all()
+    assert tests["df"].tolist() == [1, 1]
