@@ -54,6 +54,8 @@ from pmsstats.models import (
     TurnbullSpec,
     compare_predictions,
     compare_survival,
+    cox_batch,
+    cox_score_batch,
     cross_check,
     derive_edss_bands,
     estimate_means,
@@ -79,6 +81,7 @@ from pmsstats.models import (
     fit_pair,
     fit_recurrent,
     fit_turnbull,
+    log_rank_batch,
     rmst,
 )
 from pmsstats.multiverse import (
@@ -185,6 +188,8 @@ __all__ = [
     "check_evidence",
     "compare_predictions",
     "compare_survival",
+    "cox_batch",
+    "cox_score_batch",
     "cross_check",
     "default_dictionary",
     "derive_edss_bands",
@@ -216,6 +221,7 @@ __all__ = [
     "fit_pair",
     "fit_recurrent",
     "fit_turnbull",
+    "log_rank_batch",
     "mediation",
     "preset",
     "presets_for",

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["joint_formula", "joint_spec", "run_joint_slope", "run_joint_value"]
 
 _DAYS_PER_YEAR = 365.25
-_EVENTS_PER_PIECE = 15
 _FEWEST_IN_STRATUM = 2
-_MOST_PIECES = 5
 _CAVEATS = {
     "joint_slope": (
         "Joint model of the slope: trajectories are straight; slope and level act on the hazard "
@@ -121,7 +119,7 @@ def _fit(
     Events that are dated to visits leave a stretch before the first visit without any; there the
     logarithm of a spline's hazard would go to minus infinity.
     """
-    spec = joint_spec(method, task, people)
+    spec = joint_spec(method, task)
     try:
         return fit_joint(visits, people, spec, origin=task.origin), ()
     except (DesignError, ConvergenceError):
@@ -182,7 +180,7 @@ def _with_stratum(people: pd.DataFrame, spec: AssociationSpec) -> pd.DataFrame:
     return people.assign(outcome_stratum=people[columns].astype(str).agg(", ".join, axis=1))
 
 
-def joint_spec(method: Method, task: Task, people: pd.DataFrame) -> JointSpec:
+def joint_spec(method: Method, task: Task) -> JointSpec:
     """Write the request for a joint model.
 
     Parameters
@@ -191,23 +189,19 @@ def joint_spec(method: Method, task: Task, people: pd.DataFrame) -> JointSpec:
         ``"joint_slope"`` or ``"joint_value"``.
     task : Task
         Gives covariates, strata and how event times are read.
-    people : pandas.DataFrame
-        Subjects analysed.
 
     Returns
     -------
     JointSpec
         With a spline for the log baseline hazard whose size follows the number of events.
     """
-    n_events = int(people["outcome_event"].sum())
     return JointSpec(
         longitudinal=(joint_formula(task.measure, task.spec),),
         hazard=task.spec.adjustment() or "1",
         association=_TERMS[method],
         time="outcome_year",
         strata="outcome_stratum" if task.spec.strata_columns() else None,
-        baseline="bspline",
-        n_intervals=int(np.clip(n_events // _EVENTS_PER_PIECE, 1, _MOST_PIECES)),
+        baseline="bspline",  # its knots follow the number of events
         conf_level=task.spec.conf_level,
         **_TIMES[task.spec.event_times],
     )

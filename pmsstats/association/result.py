@@ -347,8 +347,8 @@ def hazard_row(
         All columns.
     """
     half = stats.norm.ppf((1 + conf_level) / 2) * std_error
-    statistic = estimate / std_error
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        statistic = float(np.divide(estimate, std_error))
         ratios = np.exp([estimate, estimate - half, estimate + half])
     return estimates_row(
         method,

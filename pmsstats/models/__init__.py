@@ -28,6 +28,13 @@ from pmsstats.models.joint.joint import fit_joint
 from pmsstats.models.joint.result import JointResult
 from pmsstats.models.joint.spec import JointSpec
 from pmsstats.models.joint.total_association import estimate_total_association
+from pmsstats.models.kernels.cox_batch import CoxBatch, cox_batch
+from pmsstats.models.kernels.log_rank_batch import (
+    CoxScoreBatch,
+    LogRankBatch,
+    cox_score_batch,
+    log_rank_batch,
+)
 from pmsstats.models.mixed.bootstrap_result import BootstrapResult
 from pmsstats.models.mixed.cross_check import CrossCheckResult, cross_check
 from pmsstats.models.mixed.diagnostics_result import DiagnosticsResult
@@ -85,8 +92,10 @@ __all__ = [
     "BootstrapResult",
     "CountsResult",
     "CountsSpec",
+    "CoxBatch",
     "CoxPredictor",
     "CoxResult",
+    "CoxScoreBatch",
     "CoxSpec",
     "CrossCheckResult",
     "CumulativeIncidenceResult",
@@ -112,6 +121,7 @@ __all__ = [
     "LandmarkResult",
     "LandmarkSpec",
     "LikelihoodRatioResult",
+    "LogRankBatch",
     "LogRankResult",
     "LogRankSpec",
     "MMRMBatchResult",
@@ -148,6 +158,8 @@ __all__ = [
     "compare_predictions",
     "compare_survival",
     "compare_variances",
+    "cox_batch",
+    "cox_score_batch",
     "cross_check",
     "derive_edss_bands",
     "diagnose",
@@ -179,6 +191,7 @@ __all__ = [
     "fit_pair",
     "fit_recurrent",
     "fit_turnbull",
+    "log_rank_batch",
     "predict_marginal",
     "predict_subjects",
     "recurrent_intervals",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_recovery"]
 
+_REACH = 2.0  # a spread that ends further from every truth and mean than this factor is cut
+
 
 def plot_recovery(
     recovery: pd.DataFrame,
@@ -47,12 +49,18 @@ def plot_recovery(
     Returns
     -------
     matplotlib.axes.Axes
-        First row on top, logarithmic axis.
+        First row on top, logarithmic axis; spreads cut by the axis end in an arrow.
     """
     ax = plt.gca() if ax is None else ax
     rows = recovery.reset_index(drop=True)
+    limits = _limits(rows)
     for y, row in enumerate(rows.to_dict("records")):
-        ax.plot([row["low"], row["high"]], [y, y], color=PALETTE[0], lw=1.8, gid="spread")
+        ends = np.clip([row["low"], row["high"]], *limits)
+        ax.plot(ends, [y, y], color=PALETTE[0], lw=1.8, gid="spread")
+        cut = [(ends[0], "<")] if row["low"] < limits[0] else []
+        cut += [(ends[1], ">")] if row["high"] > limits[1] else []
+        for x, marker in cut:
+            ax.plot([x], [y], marker, color=PALETTE[0], ms=6, clip_on=False, gid="arrow")
         ax.plot([row["estimate"]], [y], "o", color=PALETTE[0], ms=6.5, gid="estimate")
         ax.plot([row["truth"]] * 2, [y - 0.32, y + 0.32], color=PALETTE[1], lw=2.4, gid="truth")
         ax.annotate(
@@ -67,18 +75,27 @@ def plot_recovery(
             annotation_clip=False,
             gid="coverage",
         )
-    _label(ax, rows, x_label, conf_level)
+    _label(ax, rows, limits, x_label, conf_level)
     stamp_origin(ax, origin)
     return ax
 
 
-def _label(ax: Axes, rows: pd.DataFrame, x_label: str, conf_level: float) -> None:
-    """Set the axes, their labels and the key."""
-    ends = rows[["truth", "estimate", "low", "high"]].to_numpy(dtype=float)
-    low, high = np.nanmin(ends), np.nanmax(ends)
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the axis: all truths and means, and spreads that are not absurd."""
+    marks = rows[["truth", "estimate"]].to_numpy(dtype=float)
+    low, high = np.nanmin(marks) / _REACH, np.nanmax(marks) * _REACH
+    low, high = max(low, rows["low"].min()), min(high, rows["high"].max())
     margin = (high / low) ** 0.06
+    return low / margin, high * margin
+
+
+def _label(
+    ax: Axes, rows: pd.DataFrame, limits: tuple[float, float], x_label: str, conf_level: float
+) -> None:
+    """Set the axes, their labels and the key."""
+    low, high = limits
     ax.set_xscale("log")
-    ax.set_xlim(low / margin, high * margin)
+    ax.set_xlim(low, high)
     ticks = log_ticks(*ax.get_xlim())
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_major_formatter(FixedFormatter([f"{tick:.3g}" for tick in ticks]))

@@ -185,10 +185,11 @@ def _doubts(found: CoxEngineFit, last: EfronTerms) -> tuple[str, ...]:
     difference = found.log_likelihood - last.log_likelihood
     if distance < _AGREED and abs(difference) < _AGREED:
         return ()
-    return (
+    doubt = (
         f"lifelines disagrees: it ended {distance:.2g} standard errors from the maximum of the "
-        f"package's own likelihood, at a log-likelihood that differs by {difference:.2g}",
+        f"package's own likelihood, at a log-likelihood that differs by {difference:.2g}"
     )
+    return (doubt,)
 
 
 @cache

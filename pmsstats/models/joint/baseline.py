@@ -27,6 +27,7 @@ __all__ = ["BaselineHazard", "baseline_hazards"]
 _DEGREE = 3
 _EVENTS_PER_INTERVAL = 10
 _MOST_INTERVALS = 5
+_PARTS = 10  # of an interval that holds an event
 _SUPPORT = 1e-3  # sum over events below which a spline coefficient is not determined
 
 
@@ -130,7 +131,8 @@ def baseline_hazards(
     made = []
     for cause, label in enumerate(events.causes):
         time = _event_times(events, cause)
-        cuts = np.asarray(spec.cuts if spec.cuts is not None else _quantiles(time, spec))
+        n = spec.n_intervals or _number(events, cause)
+        cuts = np.asarray(spec.cuts if spec.cuts is not None else _quantiles(time, n, spec))
         baseline = BaselineHazard(kind=spec.baseline, cuts=cuts[cuts < end], end=end, unit=unit)
         for code in range(int(stratum.max()) + 1):
             _check_support(baseline, events.take(stratum == code), cause, label)
@@ -139,15 +141,37 @@ def baseline_hazards(
 
 
 def _event_times(events: EventData, cause: int) -> np.ndarray:
-    """Return the times of the events of one cause; middles of intervals."""
-    return 0.5 * (events.lower + events.upper)[events.cause == cause]
+    """Return the times of the events of one cause, shape (n_events, m).
+
+    Known times have one column. Intervals are spread over the middles of equal parts, as if an
+    event could have happened anywhere in them: their own middles are tied where visits are common.
+    """
+    seen = events.cause == cause
+    lower, upper = events.lower[seen][:, None], events.upper[seen][:, None]
+    if (lower == upper).all():
+        return np.asarray(lower)
+    return np.asarray(lower + (upper - lower) * (np.arange(_PARTS) + 0.5) / _PARTS)
 
 
-def _quantiles(time: np.ndarray, spec: JointSpec) -> Sequence[float] | np.ndarray:
+def _number(events: EventData, cause: int) -> int:
+    """Choose the number of intervals between knots or cuts.
+
+    Where events are known by intervals, the data tell of the hazard's integrals between visits
+    only: there are about two such intervals to a coefficient.
+    """
+    seen = events.cause == cause
+    n = int(np.clip(seen.sum() // _EVENTS_PER_INTERVAL, 1, _MOST_INTERVALS))
+    width = np.median(events.upper[seen] - events.lower[seen]) if seen.any() else 0.0
+    if width > 0:
+        n_visits = (events.upper[seen].max() - events.lower[seen].min()) / width
+        n = int(np.clip((n_visits - _DEGREE) // 2, 1, n))
+    return n
+
+
+def _quantiles(time: np.ndarray, n: int, spec: JointSpec) -> Sequence[float] | np.ndarray:
     """Place cuts at quantiles of the event times."""
     if spec.baseline == "weibull":
         return ()
-    n = spec.n_intervals or int(np.clip(len(time) // _EVENTS_PER_INTERVAL, 1, _MOST_INTERVALS))
     return np.unique(np.quantile(time, np.linspace(0, 1, n + 1)[1:-1]))
 
 
@@ -160,13 +184,13 @@ def _check_support(baseline: BaselineHazard, events: EventData, cause: int, labe
             "0. Leave its subjects out, or merge levels."
         )
     if baseline.kind == "weibull":
-        if len(np.unique(time)) < 2:
+        if len(np.unique(time[:, 0])) < 2:
             raise DesignError(
                 f"A Weibull baseline of {label!r} needs events at two times at least, found "
-                f"{len(np.unique(time))}. Use baseline='piecewise' with n_intervals=1."
+                f"{len(np.unique(time[:, 0]))}. Use baseline='piecewise' with n_intervals=1."
             )
         return
-    support = baseline.basis(time).sum(axis=0)
+    support = baseline.basis(time.ravel()).sum(axis=0) / time.shape[1]
     widely = events.cause == cause
     if baseline.kind == "piecewise":  # an interval that overlaps a piece speaks for it
         bounds = np.concatenate([[0.0], baseline.cuts, [np.inf]])

@@ -94,6 +94,11 @@ class Certificate:
         has_few = self.nodes is not None and not self.nodes.estimates < _CHANGE
         return has_few or not (self.decrement < ARRIVED or self.vague)
 
+    @property
+    def needs_points(self) -> bool:
+        """Return whether the fit may be mended by more points over time."""
+        return self.time is not None and not self.time.estimates < _CHANGE
+
 
 def more_nodes(q: int, n_nodes: int) -> int:
     """Return how many nodes per dimension the next finer grid has.

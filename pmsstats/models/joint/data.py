@@ -23,6 +23,7 @@ __all__ = ["JointData", "marker_variables", "prepare_joint", "subject_covariates
 
 _STAGE = "joint model"
 _MOST = 0.5  # share of measurements after the end from which on the units must differ
+_LEAST = 0.05  # last measurement over longest follow-up below which the units may differ
 _TRAJECTORY = frozenset({"value", "slope", "area", "lagged"})
 
 
@@ -123,7 +124,7 @@ def _match(
 ) -> JointData:
     """Match measurements with checked events; keep subjects that have both."""
     rows, lost = _measurements(longitudinal, survival, spec)
-    rows, strange = _matched(rows, events, spec)
+    rows, strange = _matched(rows, survival, events, spec)
     rows, late = _within_follow_up(rows, events, spec)
     exclusions = before + lost + strange + late
     masks = [_usable(rows, marker, spec) for marker in spec.markers]
@@ -141,7 +142,7 @@ def _match(
         rows=tuple(frame for frame, _ in made),
         codes=tuple(codes for _, codes in made),
         exclusions=exclusions + lost,
-        notes=_notes(rows, spec),
+        notes=_notes(rows, events, spec),
     )
 
 
@@ -207,7 +208,7 @@ def _measurements(
 
 
 def _matched(
-    rows: pd.DataFrame, events: EventData, spec: JointSpec
+    rows: pd.DataFrame, survival: pd.DataFrame, events: EventData, spec: JointSpec
 ) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
     """Leave out measurements of subjects without follow-up."""
     known = rows[spec.subject].isin(events.ids)
@@ -217,8 +218,11 @@ def _matched(
             f"`survival` with follow-up ({first_ids(events.ids)}). Are the ids of the same kind "
             f"(text or numbers)?"
         )
-    strange = rows.loc[~known, spec.subject]
+    is_listed = rows[spec.subject].isin(survival[spec.subject])
+    strange = rows.loc[~known & ~is_listed, spec.subject]
     lost = exclude(_STAGE, "row", "subject has no follow-up in the survival table", strange)
+    left_out = rows.loc[~known & is_listed, spec.subject]  # counted with the reason before
+    lost += exclude(_STAGE, "row", "subject was left out by its survival row", left_out)
     lost += exclude(
         _STAGE,
         "subject",
@@ -326,12 +330,19 @@ def _of_marker(
     return known.iloc[order].reset_index(drop=True), codes[order].astype(int)
 
 
-def _notes(rows: pd.DataFrame, spec: JointSpec) -> tuple[str, ...]:
+def _notes(rows: pd.DataFrame, events: EventData, spec: JointSpec) -> tuple[str, ...]:
     """Say what is unusual, though allowed."""
+    notes = []
     early = int((rows[spec.time] < 0).sum())
-    if not early:
-        return ()
-    return (f"{early} measurement(s) before time 0 are used as they are",)
+    if early:
+        notes.append(f"{early} measurement(s) before time 0 are used as they are")
+    last, end = float(rows[spec.time].max()), float(events.end.max(initial=0.0))
+    if last < _LEAST * end:
+        notes.append(
+            f"measurements end at {last:g}, follow-up at {end:g}: do {spec.time!r} and the "
+            "durations have the same unit? Trajectories are continued to the end of follow-up"
+        )
+    return tuple(notes)
 
 
 def _listed(exclusions: Sequence[Exclusion]) -> str:

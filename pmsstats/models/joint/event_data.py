@@ -19,6 +19,7 @@ from pmsstats.models.events.rows import (
     check_time,
     require_columns,
 )
+from pmsstats.models.formulas.formula import formula_variables
 
 if TYPE_CHECKING:
     from pmsstats.models.joint.spec import JointSpec
@@ -164,7 +165,10 @@ def prepare_events(
 
 def _named(survival: pd.DataFrame, spec: JointSpec) -> list[tuple[str, str]]:
     """List the columns that must be there."""
-    named = [("hazard", name) for name in spec.hazard_variables]
+    named = [("hazard", name) for name in formula_variables(spec.hazard)]
+    if spec.interaction:
+        named += [("interaction", name) for name in formula_variables(spec.interaction)]
+    named += [("strata", spec.strata)] if spec.strata else []
     named += [("entry", spec.entry)] if spec.entry else []
     if spec.is_interval_censored:
         return [*named, ("lower", str(spec.lower)), ("upper", str(spec.upper))]

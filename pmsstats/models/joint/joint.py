@@ -38,6 +38,7 @@ __all__ = ["fit_joint"]
 
 OnFailure = Literal["raise", "warn"]
 _SINGULAR = 1e-6  # smallest over largest eigenvalue of the random effects' correlation
+_PANELS = (1, 2, 4)  # of quadrature over time per smooth piece, in turn
 _VERSION = package_version()
 _TOO_MANY = (
     "The covariance of the random effects is singular: the measurements support fewer random "
@@ -134,8 +135,7 @@ def fit_joint(
         raise DesignError(f"`on_failure` must be 'raise' or 'warn', got {on_failure!r}.")
     data = prepare_joint(longitudinal, survival, request)
     design, arrays = build_joint_design(request, data)
-    refine = partial(lay_out, design, data, n_panels=2)
-    found = maximise(arrays, n_nodes=request.n_nodes, refine=refine)
+    found, arrays = _maximise(request, data, design, arrays)
     log = _fit_log(found, design, arrays)
     _judge(log, request, on_failure)
     return _assemble(request, data, design, arrays, found=found, log=log, origin=origin)
@@ -164,6 +164,19 @@ def _requested(spec: JointSpec | str | Sequence[str], keywords: dict[str, Any]) 
                 f"{', '.join(known)}."
             )
     return JointSpec(longitudinal=formulas, **keywords)
+
+
+def _maximise(
+    spec: JointSpec, data: JointData, design: JointDesign, arrays: JointArrays
+) -> tuple[JointMaximum, JointArrays]:
+    """Fit, with more points over time where the certificate finds that too few."""
+    for n_panels in _PANELS:
+        refine = partial(lay_out, design, data, n_panels=2 * n_panels)
+        found = maximise(arrays, n_nodes=spec.n_nodes, refine=refine)
+        if not found.certificate.needs_points or n_panels == _PANELS[-1]:
+            break
+        arrays = refine()
+    return found, arrays
 
 
 def _fit_log(found: JointMaximum, design: JointDesign, arrays: JointArrays) -> FitLog:
@@ -243,21 +256,26 @@ def _assemble(
 def _moments(design: JointDesign, data: JointData) -> np.ndarray:
     """Return by what D is weighted to give the variance of each associated quantity.
 
-    At time 0, areas at the median of follow-up; averaged over subjects.
+    At time 0; areas, and what does not differ between subjects at time 0 such as the value of a
+    change from baseline, at the median of follow-up. Averaged over subjects.
     """
     subject = np.arange(data.n_subjects)
     sizes = [len(names) for names in design.random_names]
+    middle = design.hazard.baselines[0].unit
     made = np.zeros((len(design.links), sum(sizes), sum(sizes)))
     for m, link in enumerate(design.links):
-        at = design.hazard.baselines[0].unit if link.term == "area" else 0.0
-        columns = link_columns(
-            link,
-            design.markers[link.marker],
-            data.covariates,
-            subject,
-            np.full(data.n_subjects, at),
-            lag=design.spec.lag,
-        )
+        later = middle + (design.spec.lag or 0.0 if link.term == "lagged" else 0.0)
+        for time in (0.0, later):
+            columns = link_columns(
+                link,
+                design.markers[link.marker],
+                data.covariates,
+                subject,
+                np.full(data.n_subjects, time),
+                lag=design.spec.lag,
+            )
+            if columns.random.any():
+                break
         first = sum(sizes[: link.marker])
         place = slice(first, first + sizes[link.marker])
         made[m, place, place] = columns.random.T @ columns.random / data.n_subjects

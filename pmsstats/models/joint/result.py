@@ -164,7 +164,9 @@ class JointResult(Result):
         -----
         ``sd`` is that of the true quantity between subjects alike in covariates, from the random
         effects' covariance: of the value or slope at time 0, of the area up to the median of
-        follow-up. Its own error is part of the standard error per SD.
+        follow-up; of the value of a marker that does not differ between subjects at time 0 (a
+        change from baseline), at the median of follow-up. Its own error is part of the standard
+        error per SD.
         """
         is_link = self.estimates["part"] == "association"
         frame = self.estimates[is_link].drop(columns="part").reset_index(drop=True)

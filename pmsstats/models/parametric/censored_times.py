@@ -13,6 +13,7 @@ from pmsstats.models.events.rows import (
     Rows,
     as_subjects,
     at_least_two,
+    check_bounds,
     check_conf_level,
     check_duration,
     check_event,
@@ -40,8 +41,8 @@ class CensoredTimesSpec:
         Column that is true where the event happened at `duration`; likewise.
     lower, upper : str, optional
         Columns between which the event happened: the last visit without it and the first with it.
-        Equal where the time is known; `lower` 0 where it happened before `upper`; `upper` missing
-        or infinite where it had not happened by `lower`. Both or neither.
+        Equal where the time is known; `lower` 0 or missing where it happened before `upper`;
+        `upper` missing or infinite where it had not happened by `lower`. Both or neither.
     entry : str, optional
         Column of the time from which a subject was observed (left truncation); 0 by default.
     cluster : str, optional
@@ -180,9 +181,11 @@ def prepare_times(data: pd.DataFrame, spec: CensoredTimesSpec, what: str) -> Cen
     """
     require_columns(data, spec.columns())
     rows = Rows(data, what.partition(" ")[2], spec.subject)
-    lower, upper = _exact_columns(rows, spec) if spec.lower is None else _interval_columns(
-        rows, spec.lower, str(spec.upper)
-    )  # fmt: skip
+    if spec.lower is None or spec.upper is None:
+        lower, upper = _exact_columns(rows, spec)
+    else:
+        lower, upper = spec.lower, spec.upper
+        check_bounds(rows, lower, upper)
     _check_entry(rows, spec.entry, lower, upper)
     check_one_row(rows, spec.cluster)
     if spec.cluster is not None:
@@ -211,24 +214,6 @@ def _exact_columns(rows: Rows, spec: CensoredTimesSpec) -> tuple[str, str]:
     time, event = rows.frame[spec.duration], rows.frame[spec.event]
     rows.frame = rows.frame.assign(**{limits[0]: time, limits[1]: time.where(event, np.inf)})
     return limits
-
-
-def _interval_columns(rows: Rows, lower: str, upper: str) -> tuple[str, str]:
-    """Check intervals; rows that say nothing are left out. Return the columns of their limits."""
-    check_time(rows, lower)
-    given = rows.frame[upper]
-    open_end = given.isna() | (given == np.inf)
-    rows.frame = rows.frame.assign(**{upper: given.where(~open_end, rows.frame[lower])})
-    check_time(rows, upper)
-    rows.frame = rows.frame.assign(**{upper: rows.frame[upper].where(~open_end, np.inf)})
-    low, high = rows.frame[lower], rows.frame[upper]
-    rows.forbid((low < 0) | (high < 0), f"Negative `{lower}` or `{upper}`",
-                "Time starts at 0: shift the origin.")  # fmt: skip
-    rows.forbid(low > high, f"`{lower}` after `{upper}`",
-                "The event happened between the two; swap or correct them.")  # fmt: skip
-    rows.drop(high == 0, "event at time 0, before any follow-up")
-    rows.drop((rows.frame[lower] == 0) & np.isinf(rows.frame[upper]), "no follow-up")
-    return lower, upper
 
 
 def _check_entry(rows: Rows, entry: str | None, lower: str, upper: str) -> None:

@@ -46,8 +46,8 @@ class FlexibleSpec(CensoredTimesSpec):
         Column that is true where the event happened at `duration`; likewise.
     lower, upper : str, optional
         Columns between which the event happened: the last visit without it and the first with it.
-        Equal where the time is known; `lower` 0 where it happened before `upper`; `upper` missing
-        or infinite where it had not happened by `lower`. Both or neither.
+        Equal where the time is known; `lower` 0 or missing where it happened before `upper`;
+        `upper` missing or infinite where it had not happened by `lower`. Both or neither.
     entry : str, optional
         Column of the time from which a subject was observed (left truncation); 0 by default.
     cluster : str, optional

@@ -14,6 +14,7 @@ from properties import assert_result_contract, assert_survival_curve
 from reference_cases import ReferenceCase, load_case
 
 from pmsstats.errors import DesignError
+from pmsstats.models.backends.lifelines_km import estimate_curve
 from pmsstats.models.curves.kaplan_meier import KMSpec, fit_km
 
 FOLLOWED = 1e-9  # relative: the same numbers in another order of summation
@@ -35,16 +36,21 @@ KM_CASES = [
 ]
 
 
-def km_of(case: ReferenceCase, spec: KMSpec):
+each_engine = pytest.mark.parametrize("engine", ["lifelines", "native"])
+
+
+def km_of(case: ReferenceCase, spec: KMSpec, engine: str = "lifelines"):
     """Fit the curves of a reference case on one row per subject."""
-    return fit_km(case.input.drop_duplicates(spec.subject if "id" in case.input else None), spec)
+    data = case.input.drop_duplicates(spec.subject if "id" in case.input else None)
+    return fit_km(data, spec, engine=engine)
 
 
+@each_engine
 @pytest.mark.parametrize(("case_name", "spec"), KM_CASES)
-def test_curves_agree_with_r(case_name: str, spec: KMSpec) -> None:
+def test_curves_agree_with_r(case_name: str, spec: KMSpec, engine: str) -> None:
     """Witness: survfit(conf.type = "log-log") of R's survival (stored)."""
     case = load_case(case_name)
-    fit = km_of(case, spec)
+    fit = km_of(case, spec, engine)
     curves = dict(list(fit.curves().groupby("group", observed=True)))
     for quantity in ("survival", "conf_low", "conf_high"):
         for row in case.rows(f"km.{quantity}").itertuples():
@@ -56,11 +62,12 @@ def test_curves_agree_with_r(case_name: str, spec: KMSpec) -> None:
             assert value == pytest.approx(row.value, rel=row.rtol, nan_ok=True), row
 
 
+@each_engine
 @pytest.mark.parametrize(("case_name", "spec"), KM_CASES)
-def test_medians_agree_with_r(case_name: str, spec: KMSpec) -> None:
+def test_medians_agree_with_r(case_name: str, spec: KMSpec, engine: str) -> None:
     """Witness: summary(survfit) of R's survival (stored)."""
     case = load_case(case_name)
-    table = km_of(case, spec).table().set_index("group")
+    table = km_of(case, spec, engine).table().set_index("group")
     for quantity, column in [("", "median"), ("_low", "conf_low"), ("_high", "conf_high")]:
         for row in case.rows(f"km.median{quantity}").itertuples():
             assert table.loc[row.term, column] == pytest.approx(
@@ -82,26 +89,30 @@ def test_numbers_at_risk_agree_with_r(case_name: str, spec: KMSpec) -> None:
     assert (merged["n_at_risk"] == merged["value"]).all()
 
 
+@each_engine
 @pytest.mark.parametrize(
     ("case_name", "spec"), [*KM_CASES, ("survival_ties", KMSpec(by="phenotype"))]
 )
-def test_log_rank_agrees_with_r(case_name: str, spec: KMSpec) -> None:
+def test_log_rank_agrees_with_r(case_name: str, spec: KMSpec, engine: str) -> None:
     """Witness: survdiff of R's survival (stored)."""
     case = load_case(case_name)
-    fit = km_of(case, spec)
+    fit = km_of(case, spec, engine)
     row = case.rows("km.logrank").set_index("term").loc[spec.by]
     assert fit.log_rank.statistic == pytest.approx(row["value"], rel=row["rtol"])
     assert fit.log_rank.df == fit.curves()["group"].nunique() - 1
 
 
-def test_kaplan_meier_by_hand() -> None:
+@each_engine
+def test_kaplan_meier_by_hand(engine: str) -> None:
     """Witness: the product of (1 - events / at risk), worked by hand for six patients.
 
     Day 90: 1 of 6 has the event; day 180: 1 of 5 (and one censored then, still at risk); day 270:
     1 of 3; day 400: censored; day 500: the last one. 5/6, 5/6 * 4/5 = 2/3, 2/3 * 2/3 = 4/9, 0.
     """
     data = pd.DataFrame({"duration": [90, 180, 180, 270, 400, 500], "event": [1, 1, 0, 1, 0, 1]})
-    curve = fit_km(data).curves()
+    fit = fit_km(data, engine=engine)
+    assert (fit.fit_log.engine, fit.fit_log.message) == (engine, "")
+    curve = fit.curves()
     assert curve["duration"].tolist() == [0, 90, 180, 270, 400, 500]
     np.testing.assert_allclose(
         curve["survival"], [1, 5 / 6, 2 / 3, 4 / 9, 4 / 9, 0], rtol=FOLLOWED, atol=FOLLOWED
@@ -142,6 +153,22 @@ def trial(seed: int, n: int = 40) -> pd.DataFrame:
     )
 
 
+@given(seed=st.integers(0, 2**32 - 1), has_entry=st.booleans())
+def test_engines_agree(seed: int, has_entry: bool) -> None:
+    """Witness: each other: lifelines and the package's own product limit, with ties."""
+    data = trial(seed).assign(
+        entry=lambda d: np.floor(np.random.default_rng(seed).uniform(0, 0.5, len(d)) * d.duration)
+    )
+    data.loc[:9, "entry"] = 0.0  # somebody is at risk from the beginning
+    spec = KMSpec(by="arm", entry="entry" if has_entry else None)
+    theirs, own = (fit_km(data, spec, engine=engine) for engine in ("lifelines", "native"))
+    pd.testing.assert_frame_equal(
+        theirs.curves(), own.curves(), rtol=FOLLOWED, atol=FOLLOWED, check_dtype=False
+    )
+    assert theirs.log_rank.statistic == pytest.approx(own.log_rank.statistic, rel=FOLLOWED)
+    assert theirs.log_rank.p_value == pytest.approx(own.log_rank.p_value, rel=1e-6)
+
+
 @given(seed=st.integers(0, 2**32 - 1))
 def test_row_order_and_names_change_nothing(seed: int) -> None:
     data = trial(seed)
@@ -150,7 +177,7 @@ def test_row_order_and_names_change_nothing(seed: int) -> None:
         subject_id=lambda d: [f"X{i}" for i in rng.permutation(len(d))]
     )
     pd.testing.assert_frame_equal(
-        fit_km(data, KMSpec(by="arm")).curves(), fit_km(other, KMSpec(by="arm")).curves()
+        *(fit_km(d, KMSpec(by="arm"), engine="native").curves() for d in (data, other))
     )
 
 
@@ -259,10 +286,12 @@ def test_years_need_no_conversion() -> None:
 # ---------------------------------------------------------------------------- delayed entry
 
 
-def test_late_entry_agrees_with_r() -> None:
+@each_engine
+def test_late_entry_agrees_with_r(engine: str) -> None:
     """Witness: survfit(Surv(entry, duration, event)) of R's survival (stored)."""
     case = load_case("survival_curves")
-    fit = fit_km(case.input, KMSpec(by="arm", entry="entry"))
+    fit = fit_km(case.input, KMSpec(by="arm", entry="entry"), engine=engine)
+    assert "curve" not in fit.fit_log.message
     curves = dict(list(fit.curves().groupby("group", observed=True)))
     for quantity in ("survival", "conf_low", "conf_high", "n_at_risk"):
         for row in case.rows(f"entry.{quantity}").itertuples():
@@ -273,10 +302,11 @@ def test_late_entry_agrees_with_r() -> None:
             assert value == pytest.approx(row.value, rel=row.rtol, nan_ok=True), row
 
 
-def test_late_entry_by_hand() -> None:
+@each_engine
+def test_late_entry_by_hand(engine: str) -> None:
     """Witness: by hand. At 3, one of the two who entered before has the event; at 6, one of 3."""
     data = pd.DataFrame({"entry": [0, 0, 4, 4], "duration": [3, 6, 8, 8], "event": [1, 1, 1, 0]})
-    fit = fit_km(data, KMSpec(entry="entry", duration_unit="year"))
+    fit = fit_km(data, KMSpec(entry="entry", duration_unit="year"), engine=engine)
     curve = fit.curves()
     assert curve["n_at_risk"].tolist() == [2, 2, 3, 2]
     np.testing.assert_allclose(curve["survival"], [1, 1 / 2, 1 / 3, 1 / 6], rtol=FOLLOWED)
@@ -288,3 +318,48 @@ def test_entry_at_zero_changes_nothing() -> None:
     with_entry = fit_km(SMALL.assign(entry=0.0), KMSpec(by="arm", entry="entry"))
     pd.testing.assert_frame_equal(with_entry.curves(), fit_km(SMALL, KMSpec(by="arm")).curves())
     assert with_entry.log_rank == fit_km(SMALL, KMSpec(by="arm")).log_rank
+
+
+def test_a_curve_that_lifelines_refuses_is_ours() -> None:
+    """Witness: by hand. In b nobody is at risk over (2, 3]: 1 to 2 censored, at 5 one of two."""
+    data = pd.DataFrame(
+        {
+            "entry": [0, 0, 0, 0, 3, 3],
+            "duration": [4, 6, 1, 2, 5, 7],
+            "event": [1, 0, 0, 0, 1, 0],
+            "arm": list("aabbbb"),
+        }
+    )
+    late = data[data["arm"] == "b"]
+    columns = (late[c].to_numpy() for c in ("duration", "event", "entry"))
+    assert estimate_curve(*columns, conf_level=0.95) is None
+    fit = fit_km(data, KMSpec(by="arm", entry="entry"))
+    curves = dict(list(fit.curves().groupby("group", observed=True)))
+    assert curves["b"]["duration"].tolist() == [0, 1, 2, 5, 7]
+    assert curves["b"]["n_at_risk"].tolist() == [2, 2, 1, 2, 1]
+    np.testing.assert_allclose(curves["b"]["survival"], [1, 1, 1, 1 / 2, 1 / 2], rtol=FOLLOWED)
+    np.testing.assert_allclose(curves["a"]["survival"], [1, 1 / 2, 1 / 2], rtol=FOLLOWED)
+    message = fit.fit_log.message
+    assert message.startswith("curve of b by the package's own product limit: lifelines refuses")
+    assert message.endswith("lifelines has none for late entry")
+    assert fit.fit_log.engine == "lifelines"
+    assert fit_km(data, KMSpec(by="arm", entry="entry"), engine="native").fit_log.message == ""
+
+
+def test_a_group_that_left_before_the_first_event_has_no_degree_of_freedom() -> None:
+    """Witness: by hand: the test of the other two groups alone; lifelines would count two."""
+    others = pd.DataFrame(
+        {"duration": [2, 3, 4, 5, 6, 7], "event": [1, 1, 1, 0, 1, 1], "arm": list("ababab")}
+    )
+    gone = pd.DataFrame({"duration": [1, 1], "event": [0, 0], "arm": ["c", "c"]})
+    alone = fit_km(others, KMSpec(by="arm"))
+    fit = fit_km(pd.concat([others, gone], ignore_index=True), KMSpec(by="arm"))
+    assert fit.log_rank.df == alone.log_rank.df == 1
+    assert fit.log_rank.statistic == pytest.approx(alone.log_rank.statistic, rel=FOLLOWED)
+    assert "a group without anybody at risk at an event" in fit.fit_log.message
+    assert alone.fit_log.message == ""
+
+
+def test_unknown_engines_are_refused() -> None:
+    with pytest.raises(DesignError, match="`engine` must be 'lifelines' or 'native', got 'r'"):
+        fit_km(SMALL, engine="r")

@@ -47,10 +47,16 @@ def data(case) -> pd.DataFrame:
     return case.input.assign(untied=case.input["subject_id"].map(untied))
 
 
+@pytest.mark.parametrize("engine", ["lifelines", "native"])
 @pytest.mark.parametrize("name", R_TESTS)
-def test_statistic_agrees_with_r(case, data, name: str) -> None:
+def test_statistic_agrees_with_r(case, data, name: str, engine: str) -> None:
     """Witness: survdiff, and the score test of coxph, of R's survival (stored)."""
-    fit = compare_survival(data, LogRankSpec(by="arm", **R_TESTS[name]))
+    fit = compare_survival(data, LogRankSpec(by="arm", **R_TESTS[name]), engine=engine)
+    known = {"strata", "entry"}.isdisjoint(R_TESTS[name])
+    assert fit.fit_log.engine == (engine if known else "native")
+    assert ("lifelines has none for" in fit.fit_log.message) == (
+        engine == "lifelines" and not known
+    )
     row = case.rows(f"{name}.statistic").iloc[0]
     assert fit.test.statistic == pytest.approx(row["value"], rel=row["rtol"])
     assert fit.test.df == 2
@@ -104,11 +110,14 @@ LIFELINES = {
 @pytest.mark.parametrize("weights", LIFELINES)
 def test_weights_agree_with_lifelines(data, weights) -> None:
     """Witness: multivariate_logrank_test of lifelines, run here."""
-    fit = compare_survival(data, LogRankSpec(by="arm", weights=weights))
+    fit = compare_survival(data, LogRankSpec(by="arm", weights=weights), engine="native")
+    asked = compare_survival(data, LogRankSpec(by="arm", weights=weights))
     theirs = multivariate_logrank_test(
         data["duration"], data["arm"], data["event"], **LIFELINES[weights]
     )
     assert fit.test.statistic == pytest.approx(theirs.test_statistic, rel=SAME)
+    assert asked.test.statistic == theirs.test_statistic
+    assert asked.fit_log.engine == "lifelines"
 
 
 def test_score_and_variance_by_hand() -> None:
@@ -162,7 +171,7 @@ def test_size_is_the_level_and_a_known_ratio_is_recovered() -> None:
             frame = pd.DataFrame(
                 {"duration": np.minimum(time, 1.5), "event": time <= 1.5, "arm": arm}
             )
-            fit = compare_survival(frame, LogRankSpec(by="arm"))
+            fit = compare_survival(frame, LogRankSpec(by="arm"), engine="native")
             rejected.append(fit.test.p_value < 0.05)
             estimates.append(fit.estimate_ratio()["estimate"].item())
     size = np.mean(rejected[:n_replicates])
@@ -200,7 +209,7 @@ def test_order_names_and_units_change_nothing(seed: int, factor: float) -> None:
         entry=lambda d: d["entry"] * factor,
         arm=lambda d: d["arm"].map({"a": "z", "b": "y", "c": "x"}),
     )
-    a, b = compare_survival(data, spec), compare_survival(changed, spec)
+    a, b = (compare_survival(frame, spec, engine="native") for frame in (data, changed))
     assert b.test.statistic == pytest.approx(a.test.statistic, rel=1e-6, abs=1e-9)
     assert_covariance_matrix(a.covariance)
     assert a.table()["observed"].sum() == pytest.approx(a.table()["expected"].sum(), rel=SAME)
@@ -219,8 +228,8 @@ def test_log_rank_of_curves_is_the_same_test(seed: int) -> None:
 def test_one_stratum_per_copy_doubles_the_statistic(seed: int) -> None:
     data = trial(seed)
     twice = pd.concat([data.assign(copy=0), data.assign(copy=1)], ignore_index=True)
-    one = compare_survival(data, LogRankSpec(by="arm"))
-    two = compare_survival(twice, LogRankSpec(by="arm", strata="copy"))
+    one = compare_survival(data, LogRankSpec(by="arm"), engine="native")
+    two = compare_survival(twice, LogRankSpec(by="arm", strata="copy"), engine="native")
     assert two.test.statistic == pytest.approx(2 * one.test.statistic, rel=1e-8, abs=1e-12)
 
 
@@ -307,6 +316,11 @@ def test_result_contract_and_words() -> None:
     late = compare_survival(SMALL, LogRankSpec(by="arm", weights=(FH, 0, 1)))
     assert late.headline().startswith("Fleming-Harrington (0, 1) test of 8 subjects")
     assert late.estimate_ratio().empty
+
+
+def test_unknown_engines_are_refused() -> None:
+    with pytest.raises(DesignError, match="`engine` must be"):
+        compare_survival(SMALL, LogRankSpec(by="arm"), engine="sas")
 
 
 def test_input_is_not_modified() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,6 +100,34 @@ def test_engines_agree() -> None:
     columns = ["estimate", "std_error"]
     np.testing.assert_allclose(a.table()[columns], b.table()[columns], rtol=ENGINES_AGREE)
     assert "CoxTimeVaryingFitter" in b.fit_log.optimiser
+
+
+def test_lifelines_is_asked_unless_told_otherwise() -> None:
+    log = fit_cox(load_case("cox_prediction").input, SPECS["plain"]).fit_log
+    assert (log.engine, log.message) == ("lifelines", "")
+    assert log.optimiser.startswith("CoxPHFitter")
+
+
+@pytest.mark.parametrize("change", [{"beta": 0.5}, {"log_likelihood": 0.5}])
+def test_a_disagreement_of_lifelines_is_told(monkeypatch, change: dict) -> None:
+    """An engine that ends elsewhere, or counts another likelihood; the maximum stays certified."""
+    from pmsstats.models.backends import lifelines_cox
+
+    sound = lifelines_cox.maximise_partial_likelihood
+
+    def astray(process, start):
+        found = sound(process, start)
+        moved = {name: getattr(found, name) + by for name, by in change.items()}
+        return replace(found, **moved)
+
+    data = load_case("cox_prediction").input
+    native = fit_cox(data, SPECS["plain"], engine="native")
+    monkeypatch.setattr(lifelines_cox, "maximise_partial_likelihood", astray)
+    fit = fit_cox(data, SPECS["plain"])
+    assert fit.fit_log.message.startswith("lifelines disagrees: it ended ")
+    assert fit.fit_log.converged
+    columns = ["estimate", "std_error"]
+    np.testing.assert_allclose(fit.table()[columns], native.table()[columns], rtol=ENGINES_AGREE)
 
 
 def test_bad_requests_are_refused() -> None:

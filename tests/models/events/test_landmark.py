@@ -161,7 +161,7 @@ def simulate(rng: np.random.Generator, n: int, effect: float) -> tuple[pd.DataFr
 @pytest.mark.slow
 def test_truth_is_recovered_with_its_coverage() -> None:
     """Witness: the simulation's own truth; stacked rows of a subject count once, by the cluster."""
-    rng, n_replicates, truth = np.random.default_rng(2022), 150, 0.7
+    rng, n_replicates, truth = np.random.default_rng(2022), 80, 0.7
     spec = LandmarkSpec(measure="marker", landmarks=(0.0, 1.0, 2.0), horizon=2.0)
     rows = pd.DataFrame(
         [

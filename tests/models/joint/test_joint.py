@@ -384,7 +384,7 @@ BAD = {
     "strata without events": (
         events_of_one_arm,
         {"strata": "arm", "baseline": "weibull"},
-        "needs events at two times at least",
+        "A level of `strata` has no event",
     ),
     "unknown keyword": (tables, {"hazards": "arm"}, "no keyword 'hazards'. Did you mean 'hazard'?"),
 }

@@ -16,10 +16,13 @@ from reference_cases import load_case
 from scipy import optimize, stats
 
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError
+from pmsstats.models.backends.lifelines_aft import maximise_aft
 from pmsstats.models.parametric.aft import AFTSpec, fit_aft
+from pmsstats.models.parametric.censored_times import prepare_times
 
 SAME_MAXIMUM = 1e-6  # relative: Newton in other parameters, both within 1e-8 standard errors
 LOOSE_PEER = 2e-3  # in standard errors: lifelines stops where scipy's optimiser does
+LOOSE_STOP = 2e-2  # likewise, for log-logistic models; its square is log-likelihood units
 DISTRIBUTIONS = ("weibull", "exponential", "lognormal", "loglogistic")
 COVARIATES = "age_years + active"
 INTERVAL = {"lower": "lower", "upper": "upper"}
@@ -74,6 +77,54 @@ def test_delayed_entry_agrees_with_lifelines() -> None:
         assert distance < LOOSE_PEER
     assert fit.log_likelihood == pytest.approx(peer.log_likelihood_, abs=1e-5)
     assert fit.log_likelihood >= peer.log_likelihood_ - 1e-9
+
+
+SECOND_OPINIONS = [
+    (distribution, options)
+    for distribution in ("weibull", "lognormal", "loglogistic")
+    for options in ({}, {"entry": "entry"}, {"cluster": "subject_id"})
+] + [("weibull", INTERVAL), ("loglogistic", INTERVAL | {"entry": "entry"})]
+
+
+@pytest.mark.parametrize(("distribution", "options"), SECOND_OPINIONS)
+def test_lifelines_is_a_second_opinion(distribution: str, options: dict) -> None:
+    """Witness: lifelines, from its own start; our Newton steps finish and certify its answer."""
+    data = load_case("parametric_survreg").input
+    spec = AFTSpec(covariates=COVARIATES, distribution=distribution, **options)
+    own, second = fit_aft(data, spec), fit_aft(data, spec, engine="lifelines")
+    columns = ["estimate", "std_error"]
+    np.testing.assert_allclose(second.table()[columns], own.table()[columns], rtol=SAME_MAXIMUM)
+    log = second.fit_log
+    assert (log.engine, log.converged, own.fit_log.engine) == ("lifelines", True, "native")
+    assert "AFTFitter, then Newton" in log.optimiser
+    words = re.fullmatch(r"lifelines stopped (\S+) standard errors .* lower by (\S+)", log.message)
+    assert 0 < float(words[1]) < LOOSE_STOP
+    assert 0 <= float(words[2]) < LOOSE_STOP**2
+
+
+def test_where_lifelines_gives_up_the_fit_is_ours() -> None:
+    """lifelines fits no log-normal model to these intervals: should it, prefer it again."""
+    data = load_case("parametric_survreg").input
+    spec = AFTSpec(covariates=COVARIATES, distribution="lognormal", **INTERVAL)
+    second = fit_aft(data, spec, engine="lifelines")
+    assert second.fit_log.engine == "native"
+    assert second.fit_log.message == "lifelines gave up: Fitting did not converge."
+    pd.testing.assert_frame_equal(second.table(), fit_aft(data, spec).table())
+
+
+def test_lifelines_estimates_are_its_own() -> None:
+    """Witness: LogNormalAFTFitter, called here on the same columns."""
+    from lifelines import LogNormalAFTFitter
+
+    data = load_case("parametric_survreg").input
+    times = prepare_times(data, AFTSpec(covariates=COVARIATES, entry="entry"), "A model")
+    found = maximise_aft(times, times.X, "lognormal")
+    columns = ["age_years", "active", "duration", "event", "entry"]
+    peer = LogNormalAFTFitter().fit(data[columns], "duration", "event", entry_col="entry")
+    assert found.intercept == pytest.approx(peer.params_["mu_", "Intercept"], rel=1e-6)
+    np.testing.assert_allclose(found.beta, peer.params_["mu_"][["age_years", "active"]], rtol=1e-6)
+    assert math.log(found.scale) == pytest.approx(peer.params_["sigma_", "Intercept"], rel=1e-6)
+    assert found.log_likelihood == pytest.approx(peer.log_likelihood_, rel=1e-9)
 
 
 PEERS = {
@@ -233,7 +284,6 @@ SMALL = pd.DataFrame(
     [
         ({"lower": [0.0, 0.0, 1, 1, 1.5, 0.0, 2.5, 3.0]}, INTERVAL, "no follow-up", ("S6",)),
         ({"upper": [0.0, 1, 1.5, 2, 2, None, 3, None]}, INTERVAL, "event at time 0", ("S1",)),
-        ({"lower": [np.nan, 0.5, 1, 1, 1.5, 2, 2.5, 3]}, INTERVAL, "lower missing", ("S1",)),
         ({"atrophy": [1.8, 0.9, 1.2, 1.6, 0.4, 0.8, 0.7, np.nan]}, {}, "no atrophy", ("S8",)),
         ({"duration": [0.0, 0.8, 1.2, 1.9, 2, 2, 2.7, 3]}, {}, "event at time 0", ("S1",)),
         ({"duration": [0.4, 0.8, 1.2, 1.9, 2, 0, 2.7, 3]}, {}, "no follow-up (d", ("S6",)),
@@ -249,7 +299,7 @@ def test_what_is_left_out_is_counted(change, options, reason, ids) -> None:
 
 BAD = [
     (SMALL.assign(event=0), {}, DesignError, "No event among 8"),
-    (SMALL.assign(lower=SMALL["lower"] + 5), INTERVAL, DesignError, "`lower` after `upper` in 6"),
+    (SMALL.assign(lower=SMALL["lower"] + 5), INTERVAL, DesignError, "`lower` above `upper` in 6"),
     (SMALL.assign(lower=-1.0), INTERVAL, DesignError, "Negative `lower`"),
     (SMALL.assign(duration=-1.0), {}, DesignError, "Negative `duration`"),
     (SMALL.assign(entry=2.5), {"entry": "entry"}, DesignError, "End of follow-up before `entry`"),
@@ -264,10 +314,18 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("engine", ["native", "lifelines"])
 @pytest.mark.parametrize(("data", "options", "error", "message"), BAD)
-def test_bad_input_is_refused(data, options, error, message) -> None:
+def test_bad_input_is_refused(data, options, error, message, engine) -> None:
     with pytest.raises(error, match=re.escape(message)):
-        fit_aft(data, AFTSpec(covariates="atrophy", **options))
+        fit_aft(data, AFTSpec(covariates="atrophy", **options), engine=engine)
+
+
+def test_engines_that_do_not_know_the_model_are_refused() -> None:
+    with pytest.raises(DesignError, match="`engine` must be 'native' or 'lifelines', got 'sas'"):
+        fit_aft(SMALL, AFTSpec(), engine="sas")
+    with pytest.raises(DesignError, match="no exponential regression"):
+        fit_aft(SMALL, AFTSpec(distribution="exponential"), engine="lifelines")
 
 
 @pytest.mark.parametrize(
@@ -279,10 +337,11 @@ def test_contradictory_specs_are_refused(options: dict) -> None:
         AFTSpec(**options)
 
 
-def test_separation_can_be_returned_with_a_warning() -> None:
+@pytest.mark.parametrize("engine", ["native", "lifelines"])
+def test_separation_can_be_returned_with_a_warning(engine: str) -> None:
     data = SMALL.assign(atrophy=SMALL["event"] * 1.0)
     with pytest.warns(ConvergenceWarning, match="separates"):
-        fit = fit_aft(data, AFTSpec(covariates="atrophy"), on_failure="warn")
+        fit = fit_aft(data, AFTSpec(covariates="atrophy"), engine=engine, on_failure="warn")
     assert not fit.fit_log.converged
     assert "NOT converge" in fit.headline()
 
