@@ -20,6 +20,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pmsstats.errors import DesignError
+
 __all__ = ["EffectFit", "EffectModel", "fit_effects", "unit_symmetric"]
 
 _STEPS = 200
@@ -159,7 +161,14 @@ def fit_effects(
     ``log|sum_i X_i' V_i^-1 X_i|`` [1]_; residual squares add a Wishart term, which
     together is the likelihood of the individual data in [2]_.
     """
-    root = np.concatenate([np.linalg.cholesky(s)[np.tril_indices(len(s))] for s in start])
+    try:
+        root = np.concatenate([np.linalg.cholesky(s)[np.tril_indices(len(s))] for s in start])
+    except np.linalg.LinAlgError as exc:
+        raise DesignError(
+            "The effects on surrogate and outcome are copies of each other (their covariance is "
+            "singular), so that one says nothing of the other. Check that the two columns are "
+            "different measurements."
+        ) from exc
     parts = [
         _fit_chunk(model, counts[i : i + _CHUNK], root, reml) for i in range(0, len(counts), _CHUNK)
     ]

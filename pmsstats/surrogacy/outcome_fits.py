@@ -161,15 +161,21 @@ def coefficients(
         Whether there is one.
     """
     scale = X.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    constant = scale <= np.finfo(float).eps * np.abs(X).max(axis=0)
+    scale = np.where(constant, 1.0, scale)
+    centre = np.where(constant, 0.0, X.mean(axis=0))  # far from 0 they hide behind the intercept
     chunk = max(1, _CELLS // (X.shape[0] * (X.shape[1] + 1) ** 2))
     fit = _FITS[kind]
     parts = [
-        fit(weights[i : i + chunk], X / scale, outcome, event)
+        fit(weights[i : i + chunk], (X - centre) / scale, outcome, event)
         for i in range(0, len(weights), chunk)
     ]
     beta, reached = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return np.where(reached[:, None], beta / scale, np.nan), reached
+    beta = beta / scale
+    if constant.any():
+        intercept = int(np.argmax(constant))
+        beta[:, intercept] -= beta @ centre / X[0, intercept]
+    return np.where(reached[:, None], beta, np.nan), reached
 
 
 def _linear(

@@ -3,8 +3,8 @@
 What lifelines (0.30) does, tried on simulated trials of 300 with two covariates: right-censored
 times, with or without late entry, were fitted for all of its distributions; of 24 log-normal models
 for intervals it found none, not even when started at the maximum, and of 24 Weibull models one
-failed. It takes 4 to 20 times as long as Newton's method (``tests/benchmarks/bench_cox.py``), has no
-exponential regression and no errors by cluster. So it is a second opinion here.
+failed. It takes 4 to 20 times as long as Newton's method (``tests/benchmarks/bench_cox.py``), has
+no exponential regression and no errors by cluster. So it is a second opinion here.
 """
 
 from __future__ import annotations

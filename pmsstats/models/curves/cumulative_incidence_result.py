@@ -102,12 +102,12 @@ class CumulativeIncidenceResult(Result):
         at.insert(4, "n_events", [int(n_events[key]) for key in keys])
         return at
 
-    def at(self, times: Sequence[float]) -> pd.DataFrame:
+    def at(self, times: float | Sequence[float]) -> pd.DataFrame:
         """Return the incidence at given times.
 
         Parameters
         ----------
-        times : sequence of float
+        times : float or sequence of float
             In the unit of the data.
 
         Returns
@@ -116,7 +116,7 @@ class CumulativeIncidenceResult(Result):
             ``group cause duration estimate std_error conf_low conf_high one_minus_km``; missing
             past the end of follow-up of a group.
         """
-        at = np.asarray(times, dtype=float)
+        at = np.atleast_1d(np.asarray(times, dtype=float))
         parts = []
         curves = self.curve_frame.groupby(["group", "cause"], observed=True, sort=True)
         for (group, cause), curve in curves:

@@ -58,7 +58,7 @@ class TurnbullSpec:
         infinite (or missing) right-censored; equal ones are an event at that very time.
     by : str, optional
         Column of groups; one curve each.
-    n_bootstrap : int, default 0
+    n_replicates : int, default 0
         Bootstrap samples for pointwise intervals; without any there are none.
     subject : str, default "subject_id"
         Column of subjects, if there is one.
@@ -76,16 +76,16 @@ class TurnbullSpec:
     lower: str = "lower"
     upper: str = "upper"
     by: str | None = None
-    n_bootstrap: int = 0
+    n_replicates: int = 0
     subject: str = "subject_id"
     duration_unit: Literal["day", "year"] = "day"
     conf_level: float = 0.95
 
     def __post_init__(self) -> None:
         """Check the options."""
-        if self.n_bootstrap != 0 and self.n_bootstrap < 50:
+        if self.n_replicates != 0 and self.n_replicates < 50:
             raise DesignError(
-                f"`n_bootstrap` must be 0 or at least 50 (better 500), got {self.n_bootstrap!r}."
+                f"`n_replicates` must be 0 or at least 50 (better 500), got {self.n_replicates!r}."
             )
         if self.duration_unit not in ("day", "year"):
             raise DesignError(
@@ -177,8 +177,8 @@ def fit_turnbull(
     2  168.0    inf  0.25      0.00
     """
     spec = TurnbullSpec() if spec is None else spec
-    if spec.n_bootstrap and seed is None:
-        raise DesignError(f"`seed` must be given for `n_bootstrap={spec.n_bootstrap}`.")
+    if spec.n_replicates and seed is None:
+        raise DesignError(f"`seed` must be given for `n_replicates={spec.n_replicates}`.")
     rows = _prepare(data, spec)
     lower, upper = (rows.frame[c].to_numpy(dtype=float) for c in (spec.lower, spec.upper))
     groups = groups_of(rows.frame, spec.by)
@@ -216,7 +216,7 @@ def _fit_groups(
         fit = maximise_npmle(intervals)
         part = _curve(intervals, fit)
         part.insert(0, "group", label)
-        if spec.n_bootstrap and seed is not None:
+        if spec.n_replicates and seed is not None:
             rng = stream(seed, "turnbull", str(label))
             part = part.assign(**_bootstrap(intervals, fit, spec, rng))
         parts.append(part)
@@ -280,7 +280,7 @@ def _bootstrap(
     """Return percentiles of survival at the end of each interval, over samples of subjects."""
     kept = fit.mass > _EMPTY
     n = int(intervals.count.sum())
-    draws = rng.multinomial(n, intervals.count / n, size=spec.n_bootstrap)
+    draws = rng.multinomial(n, intervals.count / n, size=spec.n_replicates)
     curves = [np.cumsum(maximise_npmle(intervals, draw).mass)[kept] for draw in draws]
     tail = (1 - spec.conf_level) / 2
     low, high = np.quantile(1.0 - np.array(curves), [tail, 1 - tail], axis=0)

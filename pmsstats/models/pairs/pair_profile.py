@@ -13,6 +13,7 @@ from pmsstats.models.pairs.pair_estimates import CorrelationEstimate
 
 __all__ = ["profile_estimate"]
 
+_ALMOST = 1 - 1e-15  # a correlation of 1, whose z would be infinite
 _FURTHEST = 7.0  # Fisher's z that counts as a correlation of one: 1 - rho = 2e-6
 _CLOSE = 1e-7  # share of the limit by which the deviance may miss it
 _LONGEST = 1.0  # of a step in Fisher's z
@@ -86,7 +87,7 @@ def profile_estimate(
        intervals. J R Stat Soc C 1988;37:87-94. doi:10.2307/2347496.
     """
     back = _back(a, b)
-    z = float(np.clip(np.arctanh(np.clip(wald.estimate, -1, 1)), -_FURTHEST, _FURTHEST))
+    z = float(np.clip(np.arctanh(np.clip(wald.estimate, -_ALMOST, _ALMOST)), -_FURTHEST, _FURTHEST))
     start = _started(sums, back, found)
     least = found.terms.deviance
     limit = float(stats.chi2.ppf(conf_level, 1))

@@ -334,6 +334,9 @@ def mean_function(
         Y and dN.
     """
     time, n_events = np.unique(stop[event], return_counts=True)
+    if not len(time):  # nobody had an event: the curve stays at 0
+        none = np.zeros(0)
+        return none, none, none, none.astype(int), none.astype(int)
     at_risk = sum_at_risk(start, stop, np.ones(len(stop)), time)
     order = np.argsort(subject, kind="stable")
     start, stop, event = start[order], stop[order], event[order]

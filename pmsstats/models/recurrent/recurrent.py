@@ -37,6 +37,7 @@ _WORDS = {
     "pwp_total": "PWP (total time)",
     "pwp_gap": "PWP (gap time)",
 }
+_SAME_GAP = 1e-9  # share of the longest gap by which rounding may set equal gaps apart
 _ORDER, _PERSON = "(event number)", "(subject)"
 _START, _STOP = "(start)", "(stop)"
 
@@ -343,7 +344,7 @@ def _arranged(rows: Rows, spec: RecurrentSpec) -> tuple[pd.DataFrame, CoxSpec]:
     if spec.method == "pwp_gap":
         person = rows.subject + "#" + pd.Series(number, index=frame.index).astype(str)
         began = pd.Series(start, index=frame.index).groupby(person).transform("min").to_numpy()
-        start, stop = start - began, stop - began
+        start, stop = start - began, _with_ties(stop - began)
     arranged = frame.assign(
         **{_ORDER: number, _PERSON: person, _START: start, _STOP: stop, "(cluster)": rows.subject}
     )
@@ -351,3 +352,13 @@ def _arranged(rows: Rows, spec: RecurrentSpec) -> tuple[pd.DataFrame, CoxSpec]:
         covariates=spec.covariates, start=_START, stop=_STOP, event=spec.event, strata=strata,
         cluster="(cluster)", subject=_PERSON, conf_level=spec.conf_level,
     )  # fmt: skip
+
+
+def _with_ties(gap: np.ndarray) -> np.ndarray:
+    """Make gaps equal that differ by rounding only: 0.87 - 0.50 is 0.37, and not nearly so."""
+    order = np.argsort(gap)
+    ordered = gap[order]
+    is_new = np.append(True, np.diff(ordered) > _SAME_GAP * np.abs(ordered).max())
+    merged = np.empty_like(gap)
+    merged[order] = ordered[is_new][np.cumsum(is_new) - 1]
+    return merged

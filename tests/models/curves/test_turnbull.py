@@ -151,7 +151,7 @@ def test_known_curve_is_recovered_and_covered_by_the_bootstrap() -> None:
     n_replicates, rate, at = 60, 0.5, 2.0
     estimates, covered = [], []
     for replicate in range(n_replicates):
-        fit = fit_turnbull(visits(rng, 150, rate), TurnbullSpec(n_bootstrap=60), seed=replicate)
+        fit = fit_turnbull(visits(rng, 150, rate), TurnbullSpec(n_replicates=60), seed=replicate)
         curve = fit.curves()
         row = curve[curve["upper"] == at].iloc[0]
         estimates.append(row["survival"])
@@ -224,7 +224,7 @@ def test_missing_ends_are_censoring() -> None:
 
 def test_same_seed_same_intervals_and_order_changes_nothing() -> None:
     data = load_case("survival_curves").input
-    spec = TurnbullSpec(by="arm", n_bootstrap=50)
+    spec = TurnbullSpec(by="arm", n_replicates=50)
     a = fit_turnbull(data, spec, seed=3).curves()
     pd.testing.assert_frame_equal(a, fit_turnbull(data, spec, seed=3).curves())
     assert not a["conf_low"].equals(fit_turnbull(data, spec, seed=4).curves()["conf_low"])
@@ -243,7 +243,7 @@ BAD = [
     (SMALL.assign(lower=0, upper=INF), {}, "found none. 4: no follow-up (from 0 to infinity)"),
     (SMALL.assign(subject_id="S1"), {}, "More than one row per subject"),
     (SMALL, {"by": "army"}, "Did you mean 'arm'"),
-    (SMALL, {"n_bootstrap": 50}, "`seed` must be given for `n_bootstrap=50`"),
+    (SMALL, {"n_replicates": 50}, "`seed` must be given for `n_replicates=50`"),
 ]
 
 
@@ -254,7 +254,7 @@ def test_bad_input_is_refused(data: pd.DataFrame, options: dict, message: str) -
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_bootstrap": 10}, {"duration_unit": "week"}, {"conf_level": 2}]
+    "options", [{"n_replicates": 10}, {"duration_unit": "week"}, {"conf_level": 2}]
 )
 def test_contradictory_specs_are_refused(options: dict) -> None:
     with pytest.raises(DesignError):
@@ -284,7 +284,7 @@ def test_what_is_not_certified_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_result_contract() -> None:
-    fit = fit_turnbull(SMALL, TurnbullSpec(by="arm", n_bootstrap=50), seed=1, origin="synthetic")
+    fit = fit_turnbull(SMALL, TurnbullSpec(by="arm", n_replicates=50), seed=1, origin="synthetic")
     assert_result_contract(fit)
     assert fit.to_dict()["schema"] == "turnbull_result/1"
     assert fit.headline().startswith("3 of 4 subjects had the event; median time to it: a ")

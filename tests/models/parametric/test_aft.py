@@ -97,6 +97,7 @@ def test_lifelines_is_a_second_opinion(distribution: str, options: dict) -> None
     log = second.fit_log
     assert (log.engine, log.converged, own.fit_log.engine) == ("lifelines", True, "native")
     assert "AFTFitter, then Newton" in log.optimiser
+    assert log.n_evaluations < own.fit_log.n_evaluations  # the ascent began where lifelines ended
     words = re.fullmatch(r"lifelines stopped (\S+) standard errors .* lower by (\S+)", log.message)
     assert 0 < float(words[1]) < LOOSE_STOP
     assert 0 <= float(words[2]) < LOOSE_STOP**2

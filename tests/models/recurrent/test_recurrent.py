@@ -265,3 +265,39 @@ def test_results_honour_the_contract(unit: str) -> None:
     assert_result_contract(curve)
     pd.testing.assert_frame_equal(data, before)
     plt.close("all")
+
+
+def test_gaps_of_the_same_length_tie_whatever_the_rounding():
+    """0.87 - 0.50 and 0.37 are one gap: times in years may not break ties that days have."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for i in range(60):
+        marks = np.sort(rng.choice(np.arange(1, 100), size=3, replace=False))
+        x = rng.normal()
+        rows += [
+            {"subject_id": f"S{i}", "start": a, "stop": b, "event": k < 2, "x": x}
+            for k, (a, b) in enumerate(zip([0, *marks[:-1]], marks, strict=True))
+        ]
+    whole = pd.DataFrame(rows)
+    hundredths = whole.assign(start=whole["start"] / 100, stop=whole["stop"] / 100)
+    spec = RecurrentSpec(covariates="x", method="pwp_gap")
+    one, other = (
+        fit_recurrent(data, spec).table().loc[0, "estimate"] for data in (whole, hundredths)
+    )
+    assert one == pytest.approx(other, abs=1e-9)
+
+
+def test_a_group_without_events_has_a_flat_mean_function():
+    data = pd.DataFrame(
+        {
+            "subject_id": ["a", "b", "c", "d"],
+            "start": 0.0,
+            "stop": [1.0, 2.0, 1.5, 2.5],
+            "event": [True, True, False, False],
+            "arm": ["x", "x", "y", "y"],
+        }
+    )
+    curves = estimate_mean_function(data, MeanFunctionSpec(by="arm")).curves()
+    quiet = curves[curves["group"] == "y"]
+    assert (quiet["mean_events"] == 0).all()
+    assert len(quiet) >= 1

@@ -1,0 +1,312 @@
+"""Joint models, checked again: likelihood from the printed tables alone, odd markers, odd visits."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from joint_tables import simulate
+
+from pmsstats.errors import DesignError
+from pmsstats.models.joint.data import prepare_joint
+from pmsstats.models.joint.joint import fit_joint
+from pmsstats.models.joint.layout import build_joint_design
+from pmsstats.models.joint.result import JointResult
+from pmsstats.models.joint.spec import JointSpec
+
+FORMULA = "nfl ~ year + year:arm + (year | subject_id)"
+SAME_LIKELIHOOD = 1e-5  # of 90 subjects: 11 adaptive nodes per effect against a dense grid
+GRID = 6.5 * np.linspace(-1, 1, 25)  # posterior SD: what lies outside has probability 1e-10
+SE = 4.0  # standard errors that an estimate may be from the truth
+CUT = 1.5
+
+# --- the likelihood, with everything at once, from what the tables print -----------------------
+
+
+@cache
+def rich_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return two markers and subjects of two centres, with two causes and late entry."""
+    visits, subjects = simulate(90, seed=4)
+    rng = np.random.default_rng(8)
+    n = len(subjects)
+    level = dict(zip(subjects["subject_id"], rng.normal(5, 1, n), strict=True))
+    noise = rng.normal(0, 0.6, len(visits))
+    visits = visits.assign(cord=visits["subject_id"].map(level) - 0.2 * visits["year"] + noise)
+    why = np.where(rng.uniform(size=n) < 0.4, "death", "worse")
+    late = (rng.uniform(size=n) < 0.5) * rng.uniform(0, 0.6, n)
+    subjects = subjects.assign(
+        age=rng.normal(50, 10, n),
+        treated=(subjects["arm"] == "active").astype(float),
+        centre=np.where(np.arange(n) % 3 == 0, "east", "west"),
+        why=np.where(subjects["event"], why, None),
+        entry=np.where(late < subjects["duration"], late, 0.0),
+    )
+    return visits, subjects
+
+
+@cache
+def rich_fit() -> JointResult:
+    """Fit value and area, each also times the arm, of two markers for two causes."""
+    return fit_joint(
+        *rich_tables(),
+        ("nfl ~ year + (year | subject_id)", "cord ~ year + (1 | subject_id)"),
+        association=("area", "value"),
+        interaction="treated",
+        hazard="age",
+        cause="why",
+        entry="entry",
+        strata="centre",
+        baseline="piecewise",
+        cuts=(CUT,),
+        n_nodes=11,
+    )
+
+
+def printed(fit: JointResult) -> dict:
+    """Read the parameters off the tables."""
+    table, spread = fit.estimates, fit.variance_components.set_index("term")["estimate"]
+    beta = {m: table[table["marker"].eq(m) & table["part"].eq("longitudinal")]["estimate"].to_numpy()
+            for m in ("nfl", "cord")}  # fmt: skip
+    sds = fit.variance_components.query("kind == 'sd'")["estimate"].to_numpy()
+    R = np.eye(3)
+    R[1, 0], R[2, 0], R[2, 1] = fit.variance_components.query("kind == 'correlation'")["estimate"]
+    R = R + np.tril(R, -1).T
+    sigma = fit.variance_components.query("kind == 'residual sd'")["estimate"].to_numpy()
+    assert len(spread) == 8
+    causes = {}
+    for cause in ("death", "worse"):
+        mine = table[table["cause"] == cause].set_index("term")["estimate"]
+        causes[cause] = mine
+    return {"beta": beta, "D": R * np.outer(sds, sds), "sigma": sigma, "causes": causes}
+
+
+def subject_likelihood(p: dict, person: pd.Series, visits: pd.DataFrame) -> float:
+    """Integrate one subject's likelihood over a dense grid; divide by P(no event before entry)."""
+    D, sigma = p["D"], p["sigma"]
+    b0, b1 = p["beta"]["nfl"], p["beta"]["cord"]
+    t = visits["year"].to_numpy()
+    one, zero = np.ones_like(t), np.zeros_like(t)
+    Z = np.vstack([np.column_stack([one, t, zero]), np.column_stack([zero, zero, one])])
+    r = np.r_[visits["nfl"] - b0[0] - b0[1] * t, visits["cord"] - b1[0] - b1[1] * t]
+    noise = np.repeat(sigma, len(t))
+
+    def log_hazard(cause: str, time: np.ndarray, b: np.ndarray) -> np.ndarray:
+        c = p["causes"][cause]
+        pieces = c[c.index.str.endswith(f"in centre={person['centre']}")].to_numpy()
+        time = time[:, None]
+        area = (b0[0] + b[:, 0]) * time + (b0[1] + b[:, 1]) * time**2 / 2
+        value = b1[0] + b[:, 2] + b1[1] * time
+        a = c["area(nfl)"] + c["area(nfl):treated"] * person["treated"]
+        v = c["value(cord)"] + c["value(cord):treated"] * person["treated"]
+        base = np.where(time > CUT, pieces[1], pieces[0])
+        return base + c["age"] * person["age"] + a * area + v * value
+
+    def cumulative(end: float, b: np.ndarray) -> np.ndarray:
+        x, w = np.polynomial.legendre.leggauss(16)
+        total = np.zeros(len(b))
+        for low, high in pairwise([0.0, CUT, end] if end > CUT else [0.0, end]):
+            time = low + (high - low) * (x + 1) / 2
+            for cause in p["causes"]:
+                total += (high - low) / 2 * w @ np.exp(log_hazard(cause, time, b))
+        return total
+
+    def integral(r: np.ndarray, Z: np.ndarray, noise: np.ndarray, events) -> float:
+        A = np.linalg.inv(D) + (Z / noise[:, None] ** 2).T @ Z
+        mean = np.linalg.solve(A, Z.T @ (r / noise**2))
+        root = np.linalg.cholesky(np.linalg.inv(A))
+        cube = np.stack(np.meshgrid(GRID, GRID, GRID, indexing="ij"), -1).reshape(-1, 3)
+        b = mean + cube @ root.T
+        log_p = -0.5 * (((r - b @ Z.T) / noise) ** 2).sum(1) - np.log(noise).sum()
+        log_p = log_p - 0.5 * len(r) * np.log(2 * np.pi)
+        log_p -= 0.5 * np.einsum("bi,ij,bj->b", b, np.linalg.inv(D), b)
+        log_p -= 0.5 * np.linalg.slogdet(2 * np.pi * D)[1]
+        cell = (GRID[1] - GRID[0]) ** 3 * np.diag(root).prod()
+        return float((np.exp(log_p + events(b)) * cell).sum())
+
+    def seen(b: np.ndarray) -> np.ndarray:
+        happened = person["event"] * np.ones(len(b))
+        cause = person["why"] or "death"
+        now = log_hazard(cause, np.array([person["duration"]]), b)[0]
+        return happened * now - cumulative(person["duration"], b)
+
+    value = np.log(integral(r, Z, noise, seen))
+    if person["entry"] > 0:
+        nothing = np.zeros(0), np.zeros((0, 3)), np.zeros(0)
+        value -= np.log(integral(*nothing, lambda b: -cumulative(person["entry"], b)))
+    return float(value)
+
+
+def test_the_likelihood_is_that_of_the_printed_numbers() -> None:
+    """Witness: the definition, in the units of the tables and with their numbers only."""
+    fit = rich_fit()
+    visits, subjects = rich_tables()
+    p = printed(fit)
+    by_id = dict(tuple(visits.groupby("subject_id")))
+    total = sum(
+        subject_likelihood(p, person, by_id[person["subject_id"]])
+        for _, person in subjects.iterrows()
+    )
+    assert fit.n_subjects == len(subjects)
+    assert fit.log_likelihood == pytest.approx(total, abs=SAME_LIKELIHOOD)
+    assert (subjects["entry"] > 0).sum() > 20
+
+
+def test_information_criteria_by_hand() -> None:
+    fit = rich_fit()
+    # 2 + 2 fixed, 2 residual, 6 of D; per cause: 2 x 2 pieces, age, 2 x 2 associations
+    n_parameters = 4 + 2 + 6 + 2 * (4 + 1 + 4)
+    assert fit.n_parameters == n_parameters
+    assert fit.aic == pytest.approx(-2 * fit.log_likelihood + 2 * n_parameters)
+    assert fit.bic == pytest.approx(-2 * fit.log_likelihood + np.log(90) * n_parameters)
+
+
+# --- markers that begin at zero ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{"association": "value"}, {"association": "lagged", "lag": 0.5}]
+)
+def test_a_change_from_baseline_is_per_sd_at_the_middle_of_follow_up(options: dict) -> None:
+    visits, subjects = simulate(150, seed=3)
+    first = visits.groupby("subject_id")["nfl"].transform("first")
+    visits = visits.assign(change=visits["nfl"] - first).query("year > 0")
+    formula = "change ~ 0 + year + (0 + year | subject_id)"
+    fit = fit_joint(visits, subjects, formula, baseline="weibull", **options)
+    row = fit.association_table().iloc[0]
+    kept = subjects["subject_id"].isin(visits["subject_id"])
+    sd = fit.variance_components["estimate"].iloc[0] * subjects.loc[kept, "duration"].median()
+    assert row["sd"] == pytest.approx(sd)
+    assert row["estimate_per_sd"] == pytest.approx(row["estimate"] * sd)
+    assert row["std_error_per_sd"] > 0
+    assert "SD between subjects (0)" not in fit.headline()
+
+
+# --- events between visits --------------------------------------------------------------------
+
+
+@cache
+def between_visits(spread: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return events known to lie between visits every 0.9 years, moved by up to `spread`."""
+    visits, subjects = simulate(250, seed=6)
+    rng = np.random.default_rng(1)
+    plan = 0.9 * np.arange(8) + rng.uniform(-spread, spread, (len(subjects), 8))
+    plan[:, 0] = 0.0
+    time = subjects["duration"].to_numpy()
+    after = (plan < time[:, None]).sum(axis=1)
+    rows = np.arange(len(subjects))
+    lower = np.where(subjects["event"], plan[rows, after - 1], time)
+    upper = np.where(subjects["event"], plan[rows, after], np.inf)
+    return visits, subjects.assign(lower=lower, upper=upper)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.15])
+def test_splines_of_events_between_common_visits_have_few_knots(spread: float) -> None:
+    visits, subjects = between_visits(spread)
+    exact = fit_joint(visits, subjects, FORMULA, hazard="arm")
+    fit = fit_joint(visits, subjects, FORMULA, hazard="arm", lower="lower", upper="upper")
+    assert fit.spec.baseline == "bspline"
+    assert len(fit.design.hazard.baselines[0].cuts) < len(exact.design.hazard.baselines[0].cuts)
+    one, other = (f.association_table().iloc[0] for f in (fit, exact))
+    assert abs(one["estimate"] - other["estimate"]) < other["std_error"]
+    assert one["std_error"] > 0.9 * other["std_error"]
+
+
+def test_knots_lie_where_events_may_have_been() -> None:
+    """Spread over their intervals, events of (0, 1] and (1, 2] have their median at 1."""
+    _, subjects = between_visits(0.0)
+    half = subjects.iloc[:40].assign(
+        event=True, lower=np.repeat([0.0, 1.0], 20), upper=np.repeat([1.0, 2.0], 20)
+    )
+    visits = between_visits(0.0)[0]
+    spec = JointSpec(longitudinal=FORMULA, lower="lower", upper="upper", n_intervals=2)
+    design, _ = build_joint_design(spec, prepare_joint(visits[visits["year"] <= 0.5], half, spec))
+    assert design.hazard.baselines[0].cuts == pytest.approx([1.0])
+
+
+def test_too_few_points_over_time_are_mended() -> None:
+    """A hazard that falls steeply within one piece of the spline needs more than seven points."""
+    visits, subjects = simulate(120, seed=1)
+    subjects = subjects.assign(duration=np.maximum(subjects["duration"] ** 4 / 125, 0.002))
+    visits = visits[visits["year"] == 0].drop(columns="year")
+    who = visits.loc[np.repeat(visits.index, 3)].reset_index(drop=True)
+    noise = np.random.default_rng(2).normal(0, 0.3, len(who))
+    who = who.assign(year=np.tile([-2.0, -1.0, 0.0], len(visits)), nfl=who["nfl"] + noise)
+    formula = "nfl ~ 1 + (1 | subject_id)"
+    fit = fit_joint(who, subjects, formula, baseline="bspline", n_intervals=1)
+    per_subject = np.bincount(fit.arrays.at_risk.subject)
+    assert per_subject.min() >= 14
+    assert fit.certificate.is_valid
+
+
+# --- what is left out is counted once, and said plainly ----------------------------------------
+
+
+def test_a_subject_left_out_by_its_survival_row_is_counted_once() -> None:
+    visits, subjects = simulate(60, seed=9)
+    subjects = subjects.assign(age=50.0 + np.arange(60))
+    subjects.loc[0, "age"] = np.nan
+    subjects.loc[1, "duration"] = 0.0
+    subjects.loc[2, "age"] = np.inf
+    visits = visits[~visits["subject_id"].isin(subjects["subject_id"].iloc[[3]])]
+    spec = JointSpec(longitudinal=FORMULA, hazard="age")
+    data = prepare_joint(visits, subjects.drop(index=4), spec)
+    lost = [e for e in data.exclusions if e.unit == "subject"]
+    everybody = set(visits["subject_id"]) | set(subjects["subject_id"])
+    named = [i for e in lost for i in e.subject_ids]
+    assert sorted(named) == subjects["subject_id"].iloc[:5].tolist()
+    assert data.n_subjects + sum(e.n for e in lost) == len(everybody)
+    rows = sum(e.n for e in data.exclusions if e.unit == "row")
+    assert rows + len(data.rows[0]) == len(visits)
+
+
+def test_an_event_without_its_cause_is_counted() -> None:
+    visits, subjects = rich_tables()
+    subjects = subjects.copy()
+    first = subjects.index[subjects["event"]][0]
+    subjects.loc[first, "why"] = None
+    spec = JointSpec(longitudinal="nfl ~ year + (year | subject_id)", cause="why")
+    data = prepare_joint(visits, subjects, spec)
+    lost = {e.reason: e.subject_ids for e in data.exclusions if e.unit == "subject"}
+    assert lost == {"no why of the event": (subjects.loc[first, "subject_id"],)}
+
+
+def test_measurements_within_the_interval_of_the_event_are_kept() -> None:
+    visits, subjects = between_visits(0.0)
+    spec = JointSpec(longitudinal=FORMULA, lower="lower", upper="upper")
+    data = prepare_joint(visits, subjects, spec)
+    late = [e for e in data.exclusions if "after the event" in e.reason]
+    assert not late
+    lower = data.events.lower[data.codes[0]]
+    assert (data.rows[0]["year"].to_numpy() > lower).any()
+
+
+def test_follow_up_far_beyond_measurements_is_noted() -> None:
+    visits, subjects = simulate(60, seed=9)
+    days = subjects.assign(duration=365.25 * subjects["duration"])
+    data = prepare_joint(visits, days, JointSpec(longitudinal=FORMULA))
+    assert "the same unit" in data.notes[0]
+    assert prepare_joint(visits, subjects, JointSpec(longitudinal=FORMULA)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ({"interaction": "nope"}, r"`interaction` names 'nope'"),
+        ({"strata": "nope"}, r"`strata` names 'nope'"),
+        ({"hazard": "nope"}, r"`hazard` names 'nope'"),
+    ],
+)
+def test_the_argument_that_names_an_absent_column_is_named(options: dict, start: str) -> None:
+    with pytest.raises(DesignError, match=start):
+        fit_joint(*simulate(60, seed=9), FORMULA, **options)
+
+
+def test_no_measurement_at_all_is_said_plainly() -> None:
+    visits, subjects = simulate(60, seed=9)
+    with pytest.raises(
+        DesignError, match=r"at least two subjects .* found 0\. \d+ row\(s\): no nfl"
+    ):
+        fit_joint(visits.assign(nfl=np.nan), subjects, FORMULA)
