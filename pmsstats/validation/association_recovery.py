@@ -245,7 +245,7 @@ def _oracle(
         strata=spec.strata_columns(),
         **times,
     )
-    found = fit_cox(data, cox).table().iloc[0]
+    found = fit_cox(data, cox, engine="native").table().iloc[0]
     return float(found["estimate"]), float(found["std_error"])
 
 

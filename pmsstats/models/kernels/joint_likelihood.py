@@ -20,7 +20,6 @@ import numpy as np
 
 from pmsstats.models.kernels.joint_curvature import complete_information
 from pmsstats.models.kernels.joint_modes import Peaks, find_peaks
-from pmsstats.models.kernels.joint_pass import Layout, joint_pass
 from pmsstats.models.kernels.joint_sums import JointSums, entry_sums, joint_sums
 from pmsstats.models.kernels.joint_terms import JointTerms, joint_terms
 
@@ -204,6 +203,9 @@ def _integrate(
     sums: JointSums, vector: np.ndarray, n_nodes: int, old: Peaks | None, frozen: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Peaks, np.ndarray]:
     """Return values, scores, the information, peaks and posterior means of one set of sums."""
+    # loaded here because it loads numba, which only those who fit need
+    from pmsstats.models.kernels.joint_pass import joint_pass
+
     shape = sums.shape
     theta = shape.unpack(vector)
     terms = joint_terms(sums, theta)
@@ -220,6 +222,8 @@ def _integrate(
 
 def _arguments(sums: JointSums, terms: JointTerms, peaks: Peaks, n_nodes: int) -> tuple:
     """Return what a pass takes."""
+    from pmsstats.models.kernels.joint_pass import Layout
+
     shape = sums.shape
     starts = [place.start for place in shape.psi]
     layout = Layout(

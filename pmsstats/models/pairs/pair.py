@@ -20,7 +20,6 @@ from pmsstats.models.kernels.pair_maximum import (
 )
 from pmsstats.models.mixed.covariance_roots import cholesky
 from pmsstats.models.mixed.mixed_likelihood import MixedLikelihood
-from pmsstats.models.mixed.native_lmm import fit as fit_alone
 from pmsstats.models.pairs.pair_design import PairDesign, build_pair_design
 from pmsstats.models.pairs.pair_estimates import pair_variances
 from pmsstats.models.pairs.pair_result import PairResult
@@ -165,6 +164,9 @@ def _requested(spec: PairSpec | tuple[str, str]) -> PairSpec:
 
 def _maximise(design: PairDesign) -> PairMaximum:
     """Climb from the fits of each outcome alone."""
+    # loaded here because it loads numba, which only those who fit need
+    from pmsstats.models.mixed.native_lmm import fit as fit_alone
+
     alone = [
         fit_alone(MixedLikelihood(arrays, reml=design.sums.is_reml)) for arrays in design.standard
     ]

@@ -45,10 +45,10 @@ def decoded_rows(
     """
     labels = np.array(spec.labels())
     parts = layout.log_intensities(theta), layout.emissions(theta), layout.initial(theta)
-    posterior = kernel.evaluate(data.plan, *parts).posterior
+    posterior = kernel().evaluate(data.plan, *parts).posterior
     entered = data.plan.exact >= 0  # the posterior there is of the state just before death
     posterior[entered] = np.eye(len(labels))[data.plan.exact[entered]]
-    path = kernel.likeliest_paths(data.plan, *parts)
+    path = kernel().likeliest_paths(data.plan, *parts)
     frame = data.rows.assign(
         most_probable=labels[posterior.argmax(axis=1)], on_likeliest_course=labels[path]
     )

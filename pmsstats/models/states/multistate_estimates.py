@@ -246,7 +246,7 @@ def probabilities_at(
         interval_pattern=np.repeat(np.arange(n), T),
         pattern_start=np.arange(n + 1) * T,
     )
-    P, is_valid = kernel.transition_matrices(plan, layout.log_intensities(theta, X))
+    P, is_valid = kernel().transition_matrices(plan, layout.log_intensities(theta, X))
     if not is_valid:
         raise DesignError(f"`times` reach too far to be computed, got up to {at.max():g}.")
     return P.reshape(n, T, plan.n_states, plan.n_states)

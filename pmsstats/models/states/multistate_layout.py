@@ -12,13 +12,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pmsstats.compiling import IS_COMPILED
-from pmsstats.models.kernels import states_kernel, states_vectorised
 from pmsstats.models.kernels.states_plan import Evaluation, StatesPlan
 from pmsstats.models.states.multistate_spec import label_of
 
@@ -30,7 +29,22 @@ __all__ = ["Layout", "Parameter", "complex_step", "kernel", "lay_out_parameters"
 
 _STEP = 1e-30  # of a complex step: its square is lost beside one
 
-kernel = states_kernel if IS_COMPILED else states_vectorised
+
+@cache
+def kernel() -> ModuleType:
+    """Return the compiled sums, or their twin in numpy: loads numba, which only those who fit need.
+
+    Returns
+    -------
+    module
+        With ``evaluate``, ``likeliest_paths`` and ``transition_matrices``.
+    """
+    from pmsstats.compiling import IS_COMPILED
+    from pmsstats.models.kernels import states_kernel, states_vectorised
+
+    return states_kernel if IS_COMPILED else states_vectorised
+
+
 """The likelihood: compiled, or in numpy where numba is absent."""
 
 
@@ -208,7 +222,7 @@ class Layout:
             Values and derivatives.
         """
         parts = self.log_intensities(theta), self.emissions(theta), self.initial(theta)
-        return kernel.evaluate(self.plan, *parts)
+        return kernel().evaluate(self.plan, *parts)
 
     def gradient(self, theta: np.ndarray, found: Evaluation | None = None) -> np.ndarray:
         """Return the derivatives of the log-likelihood in the parameters.
@@ -303,7 +317,7 @@ class Layout:
             moved = self.log_intensities(theta).astype(complex)
             moved[:, t] += 1j * _STEP
             parts = self.emissions(theta + 0j), self.initial(theta + 0j)
-            curvature[:, t] = kernel.evaluate(self.plan, moved, *parts).log_intensity.imag / _STEP
+            curvature[:, t] = kernel().evaluate(self.plan, moved, *parts).log_intensity.imag / _STEP
         inside = slice(0, own.shape[2])
         H[inside, inside] = np.einsum("ptk,ptl->kl", own, curvature @ own)
         for j in range(others.start, n):
