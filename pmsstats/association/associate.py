@@ -136,8 +136,10 @@ def associate(
       whose hazard ratio is one of prediction.
     - ``joint_slope``: the mixed model and the hazard in one likelihood [5]_. It uses measurements
       up to the event only, allows for the error of the slopes and for the dropout that the event
-      causes; it is unbiased where its assumptions (straight courses, normal random effects, a
-      hazard that depends on the slope and not on the level) hold.
+      causes. Slope and level both act on the hazard, and the estimate is the total association of
+      the slope (:func:`pmsstats.models.estimate_total_association`): without holding levels equal,
+      as in the other methods. It is unbiased where its assumptions hold: straight courses, normal
+      random effects, a hazard that depends on nothing else that goes with them.
 
     Methods on the **current value** answer another question, whether a low value, not a fast
     decline, goes with the outcome:
