@@ -47,6 +47,10 @@ _CAVEATS = {
         "acts on the hazard."
     ),
 }
+_BY_GROUP_CAVEAT = (
+    "Joint model: one SD is that within groups, whose mean slopes differ; the other methods on "
+    "slopes count these differences in."
+)
 _WEIBULL_CAVEAT = (
     "Joint model: the log baseline hazard is Weibull's, because a spline found no maximum."
 )
@@ -103,6 +107,8 @@ def _run(method: Method, task: Task) -> MethodRun:
     except (DesignError, ConvergenceError) as exc:
         return MethodRun(row=not_estimable(method, task, people, str(exc)), exclusions=left_out)
     stage = f"association {method}"
+    if task.spec.slope_model == "by_group":
+        caveats += (_BY_GROUP_CAVEAT,)
     return MethodRun(
         row=_row(method, task, model),
         joint=model,

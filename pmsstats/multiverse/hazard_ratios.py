@@ -16,7 +16,6 @@ from pmsstats.models.events.partial_likelihood import (
     CountingProcess,
     EfronTerms,
     is_regular,
-    newton_decrement,
     polish,
 )
 from pmsstats.multiverse.comparison import Comparison
@@ -179,7 +178,7 @@ def _is_maximum(terms: EfronTerms) -> bool:
     if not (is_regular(terms.information) and np.isfinite(terms.beta).all()):
         return False
     errors = np.sqrt(np.diag(np.linalg.inv(terms.information)))
-    return bool((errors < _RUNAWAY).all() and newton_decrement(terms) < _DECREMENT)
+    return bool((errors < _RUNAWAY).all() and terms.decrement() < _DECREMENT)
 
 
 def _second_opinion(

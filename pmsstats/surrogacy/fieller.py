@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["RatioSet", "fieller_set"]
+import numpy as np
+
+from pmsstats.models.fixed_effects.fieller import SetShape, fieller_bounds
+
+__all__ = ["RatioSet", "SetKind", "fieller_set"]
+
+SetKind = Literal["bounded", "outside", "everything"]
+_KINDS: dict[SetShape, SetKind] = {"bounded": "bounded", "all but a gap": "outside"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +28,7 @@ class RatioSet:
         Its ends; infinite for ``"everything"``.
     """
 
-    kind: Literal["bounded", "outside", "everything"]
+    kind: SetKind
     low: float
     high: float
 
@@ -67,12 +74,8 @@ def fieller_set(
     >>> fieller_set(1.0, 2.0, variances=(0.01, 0.01), covariance=0.0, quantile=1.96).kind
     'bounded'
     """
-    q2 = quantile**2
-    a = denominator**2 - q2 * variances[1]
-    b = numerator * denominator - q2 * covariance
-    c = numerator**2 - q2 * variances[0]
-    inside = b**2 - a * c
-    if a == 0 or inside < 0:  # touching: one end runs away
+    V = np.array([[variances[0], covariance], [covariance, variances[1]]])
+    shape, (low, high) = fieller_bounds(numerator, denominator, V, quantile)
+    if shape not in _KINDS:  # touching: one end runs away
         return RatioSet(kind="everything", low=-math.inf, high=math.inf)
-    ends = sorted(((b - math.sqrt(inside)) / a, (b + math.sqrt(inside)) / a))
-    return RatioSet(kind="bounded" if a > 0 else "outside", low=ends[0], high=ends[1])
+    return RatioSet(kind=_KINDS[shape], low=low, high=high)

@@ -102,6 +102,7 @@ class TrialSurrogacyResult(Result):
             return f"{lead} cannot be related to effects on the outcome: {row['note']}."
         threshold = (
             f"an effect of at {self._side()} {format_number(self.ste, 3)} predicts a benefit"
+            f"{self._beyond()}"
             if np.isfinite(self.ste)
             else "no effect on it, however large, predicts a benefit with confidence"
         )
@@ -113,6 +114,14 @@ class TrialSurrogacyResult(Result):
         """Say on which side of the threshold a benefit is predicted."""
         rises = self.fit.line.slopes[0] > 0
         return "least" if rises == (self.spec.benefit == "higher") else "most"
+
+    def _beyond(self) -> str:
+        """Warn of a threshold that no trial came near."""
+        seen = self.effects.surrogate[:, 0]
+        if seen.min() <= self.ste <= seen.max():
+            return ""
+        low, high = (format_number(float(f(seen)), 3) for f in (np.min, np.max))
+        return f" (beyond the effects seen, {low} to {high}: an extrapolation)"
 
     def _shown(self, row: pd.Series) -> str:
         """Write R2 with its interval; on the boundary no interval can be trusted."""

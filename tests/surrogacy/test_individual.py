@@ -95,6 +95,16 @@ def test_fieller_is_what_a_search_over_ratios_finds(denominator, kind):
     assert found.high == pytest.approx(expected[1], abs=step)
 
 
+@pytest.mark.parametrize(
+    ("denominator", "kind"), [(1.96, "everything"), (-1.96, "everything"), (0.0, "outside")]
+)
+def test_a_set_with_one_end_only_promises_nothing(denominator, kind):
+    found = fieller_set(3.0, denominator, variances=(1.0, 1.0), covariance=0.0, quantile=1.96)
+    assert found.kind == kind
+    assert found.low == pytest.approx(-found.high, rel=EXACT)
+    assert np.isinf(found.high) == (kind == "everything")
+
+
 @pytest.mark.parametrize("kind", ["continuous", "binary", "survival"])
 def test_weights_are_repeated_subjects(kind, single):
     d = single.input.head(120)

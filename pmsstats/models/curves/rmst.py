@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["RMSTResult", "RMSTSpec", "rmst"]
 
 
+_NO_TIME = 1e-12  # share of the longer of two times that is only rounding
+
+
 @dataclass(frozen=True, kw_only=True)
 class RMSTSpec:
     """Request for restricted mean survival times.
@@ -260,7 +263,7 @@ def _ratio_row(
     quantity: str, term: str, value: np.ndarray, variance: np.ndarray, z: float
 ) -> tuple[object, ...]:
     """Return a ratio, tested and with an interval on the log scale."""
-    if (value <= 0).any():
+    if (value <= _NO_TIME * np.abs(value).max()).any():  # 0, but for rounding
         return quantity, term, *([np.nan] * 6)
     log = float(np.log(value[0] / value[1]))
     error = float(np.sqrt(np.sum(variance / value**2)))

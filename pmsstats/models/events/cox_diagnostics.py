@@ -11,7 +11,12 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from pmsstats.models.events.partial_likelihood import CountingProcess, EfronTerms, sum_at_risk
+from pmsstats.models.events.partial_likelihood import (
+    CountingProcess,
+    EfronTerms,
+    sum_at_risk,
+    sums_from_start,
+)
 
 __all__ = [
     "HazardSteps",
@@ -143,8 +148,7 @@ def score_residuals(process: CountingProcess, terms: EfronTerms) -> np.ndarray:
 
 def _between(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Sum `values` over positions low, ..., high - 1."""
-    total = np.zeros((len(values) + 1, *values.shape[1:]))
-    np.cumsum(values, axis=0, out=total[1:])
+    total = sums_from_start(values)
     return total[high] - total[low]
 
 

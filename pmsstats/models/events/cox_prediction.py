@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pmsstats.models.events.partial_likelihood import CountingProcess, EfronTerms
+from pmsstats.models.events.partial_likelihood import CountingProcess, EfronTerms, sums_from_start
 
 __all__ = ["cox_survival"]
 
@@ -63,7 +63,7 @@ def cox_survival(
         longest[rows] = process.stop[process.stratum == code].max()
         until = np.searchsorted(process.stop[terms.row[own]], at, side="right")
         step = 1.0 / terms.denominator[own]
-        sums = [_from_start(values)[until] for values in (
+        sums = [sums_from_start(values)[until] for values in (
             step, step**2, step[:, None] * (terms.mean[own] - centre))]  # fmt: skip
         shifted = X[rows] - centre
         relative = np.exp(shifted @ terms.beta)[:, None]
@@ -72,13 +72,6 @@ def cox_survival(
         hazard[rows] = relative * sums[0]
         error[rows] = relative * np.sqrt(sums[1] + spread)
     return _frame(hazard, error, longest, at, conf_level)
-
-
-def _from_start(values: np.ndarray) -> np.ndarray:
-    """Return sums over the first 0, 1, ..., n rows."""
-    total = np.zeros((len(values) + 1, *values.shape[1:]))
-    np.cumsum(values, axis=0, out=total[1:])
-    return total
 
 
 def _frame(

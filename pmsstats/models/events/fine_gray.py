@@ -33,6 +33,7 @@ from pmsstats.models.events.subdistribution import (
     subdistribution_terms,
 )
 from pmsstats.models.formulas.formula import DesignSpec
+from pmsstats.models.maxima import newton_decrement
 from pmsstats.models.parametric.ascent import climb_to_top
 from pmsstats.models.responses.newton import LikelihoodTerms
 from pmsstats.results import Exclusion, FitLog
@@ -297,7 +298,7 @@ def _problem(terms: SubdistributionTerms, names: tuple[str, ...]) -> str:
             "with the event from the others (separation), or hardly varies. Leave it out, or merge "
             "its levels."
         )
-    decrement = float(terms.score @ np.linalg.solve(information, terms.score))
+    decrement = newton_decrement(terms.score, information)
     if not decrement < _DECREMENT:
         return (
             f"The Fine-Gray model did not converge: the next Newton step would still be "

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pmsstats.models.maxima import newton_decrement
+
 __all__ = [
     "CountingProcess",
     "CoxEngineFit",
@@ -19,9 +21,9 @@ __all__ = [
     "efron_terms",
     "is_regular",
     "monotone_terms",
-    "newton_decrement",
     "polish",
     "sum_at_risk",
+    "sums_from_start",
 ]
 
 _ROUNDING = 1e-12  # eigenvalues below are sums of cancelled terms
@@ -116,6 +118,10 @@ class EfronTerms:
     score: np.ndarray
     information: np.ndarray
 
+    def decrement(self) -> float:
+        """Return how far from the maximum this is, in squared standard errors."""
+        return newton_decrement(self.score, self.information)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CoxEngineFit:
@@ -194,9 +200,30 @@ def sum_at_risk(
 def _sums_from(key: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Sum `values` over the rows whose key is at least each of `at`."""
     order = np.argsort(-key, kind="stable")
-    total = np.zeros((len(key) + 1, *values.shape[1:]))
-    np.cumsum(values[order], axis=0, out=total[1:])
-    return total[np.searchsorted(-key[order], -at, side="right")]
+    return sums_from_start(values[order])[np.searchsorted(-key[order], -at, side="right")]
+
+
+def sums_from_start(values: np.ndarray) -> np.ndarray:
+    """Return sums over the first 0, 1, ..., n rows.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...)
+        What is summed.
+
+    Returns
+    -------
+    ndarray, shape (n + 1, ...)
+        Sums of rows i to j - 1 are differences of its rows j and i.
+
+    Examples
+    --------
+    >>> sums_from_start(np.array([1.0, 2.0, 3.0])).tolist()
+    [0.0, 1.0, 3.0, 6.0]
+    """
+    total = np.zeros((len(values) + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=total[1:])
+    return total
 
 
 def efron_terms(process: CountingProcess, beta: np.ndarray) -> EfronTerms:
@@ -272,23 +299,6 @@ def _expand(x: np.ndarray, ndim: int) -> np.ndarray:
     return x.reshape(-1, *([1] * (ndim - 1)))
 
 
-def newton_decrement(terms: EfronTerms) -> float:
-    """Return how far from the maximum a point is, in squared standard errors.
-
-    Parameters
-    ----------
-    terms : EfronTerms
-        Evaluated at that point.
-
-    Returns
-    -------
-    float
-        ``score' information^-1 score``: the squared length of the next Newton step in the
-        metric of the information. 1e-10 means that the step is 1e-5 standard errors.
-    """
-    return float(terms.score @ np.linalg.solve(terms.information, terms.score))
-
-
 def polish(process: CountingProcess, beta: np.ndarray, *, max_steps: int = 5) -> EfronTerms:
     """Take Newton steps from near the maximum until they no longer matter.
 
@@ -308,7 +318,7 @@ def polish(process: CountingProcess, beta: np.ndarray, *, max_steps: int = 5) ->
     """
     terms = efron_terms(process, beta)
     for _ in range(max_steps):
-        if not is_regular(terms.information) or newton_decrement(terms) < _POLISHED:
+        if not is_regular(terms.information) or terms.decrement() < _POLISHED:
             break
         beta = terms.beta + np.linalg.solve(terms.information, terms.score)
         terms = efron_terms(process, beta)
@@ -336,7 +346,7 @@ def climb(process: CountingProcess, *, max_steps: int = 50) -> tuple[EfronTerms,
     """
     null = terms = efron_terms(process, np.zeros(process.X.shape[1]))
     for _ in range(max_steps):
-        if not is_regular(terms.information) or newton_decrement(terms) < _POLISHED:
+        if not is_regular(terms.information) or terms.decrement() < _POLISHED:
             break
         step = np.linalg.solve(terms.information, terms.score)
         candidate = efron_terms(process, terms.beta + step)

@@ -384,7 +384,9 @@ def check_bounds(rows: Rows, lower: str, upper: str) -> None:
     low, high = rows.frame[lower], rows.frame[upper]
     rows.forbid(np.isinf(low), f"Infinite `{lower}`", "Give the last visit without the event.")
     rows.forbid(
-        low > high, f"`{lower}` above `{upper}`", "The event lies in (lower, upper]: swap them."
+        low > high,
+        f"`{lower}` above `{upper}`",
+        "The event lies in (lower, upper]: correct the times, or leave such rows out.",
     )
     rows.drop((low == 0) & np.isinf(high), "no follow-up (from 0 to infinity)")
     rows.drop(rows.frame[upper] == 0, "event at time 0, before any follow-up")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from pmsstats.models.curves.product_limit import ProductLimit, product_limit
+from pmsstats.models.events.partial_likelihood import sums_from_start
 
 __all__ = [
     "CompetingTimes",
@@ -68,10 +72,13 @@ class CompetingTimes:
         ndarray, shape (m,)
             Events count as the end of observation of the censoring time.
         """
-        at, lost = np.unique(self.time[self.is_censored], return_counts=True)
-        at_risk = len(self.time) - self.first_at(at)
-        survival = np.concatenate([[1.0], np.cumprod(1.0 - lost / at_risk)])
-        return survival[np.searchsorted(at, time, side="left")]
+        survival = np.concatenate([[1.0], self._censoring.survival])
+        return survival[np.searchsorted(self._censoring.table.time, time, side="left")]
+
+    @cached_property
+    def _censoring(self) -> ProductLimit:
+        """Return the curve of censoring, the same at every step of a climb."""
+        return product_limit(self.time, self.is_censored)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,13 +126,6 @@ class SubdistributionTerms:
         return self.n_events / self.denominator
 
 
-def _from_start(values: np.ndarray) -> np.ndarray:
-    """Return sums over the first 0, 1, ..., n rows."""
-    total = np.zeros((len(values) + 1, *values.shape[1:]))
-    np.cumsum(values, axis=0, out=total[1:])
-    return total
-
-
 def subdistribution_terms(times: CompetingTimes, beta: np.ndarray) -> SubdistributionTerms:
     """Evaluate the weighted partial likelihood.
 
@@ -162,8 +162,8 @@ def subdistribution_terms(times: CompetingTimes, beta: np.ndarray) -> Subdistrib
 
     def at_risk(columns: np.ndarray) -> np.ndarray:
         shape = (-1, *([1] * (columns.ndim - 1)))
-        followed = _from_start((hazard.reshape(shape) * columns)[::-1])[::-1][first]
-        counted = _from_start(gone.reshape(shape) * columns)[first]
+        followed = sums_from_start((hazard.reshape(shape) * columns)[::-1])[::-1][first]
+        counted = sums_from_start(gone.reshape(shape) * columns)[first]
         return followed + weight.reshape(shape) * counted
 
     denominator = at_risk(np.ones(len(X)))
@@ -223,9 +223,9 @@ def _expected(
     drift: np.ndarray,
 ) -> np.ndarray:
     """Return minus the integral of (x - mean) weight exp(x' beta) d Lambda of each subject."""
-    plain, plain_drift = _from_start(step), _from_start(drift)
-    weighted = _from_start(terms.weight * step)
-    weighted_drift = _from_start(terms.weight[:, None] * drift)
+    plain, plain_drift = sums_from_start(step), sums_from_start(drift)
+    weighted = sums_from_start(terms.weight * step)
+    weighted_drift = sums_from_start(terms.weight[:, None] * drift)
     own = plain[until][:, None] * times.X - plain_drift[until]
     after = (weighted[-1] - weighted[until])[:, None] * times.X
     after -= weighted_drift[-1] - weighted_drift[until]
@@ -240,10 +240,10 @@ def _weight_influence(
     at, lost = np.unique(times.time[times.is_censored], return_counts=True)
     first = times.first_at(at)
     share = np.where(times.is_competing, terms.hazard / terms.own_weight, 0.0)
-    gone = _from_start(share)[first]
-    gone_x = _from_start(share[:, None] * times.X)[first]
+    gone = sums_from_start(share)[first]
+    gone_x = sums_from_start(share[:, None] * times.X)[first]
     ahead = np.searchsorted(terms.at, at, side="left")
-    rest, rest_drift = _from_start(later), _from_start(later_drift)
+    rest, rest_drift = sums_from_start(later), sums_from_start(later_drift)
     q = gone_x * (rest[-1] - rest[ahead])[:, None]
     q -= gone[:, None] * (rest_drift[-1] - rest_drift[ahead])
     return _through_censoring(times, at, lost, q)
@@ -255,7 +255,7 @@ def _through_censoring(
     """Integrate q / (number at risk) over each subject's censoring martingale."""
     at_risk = (len(times.time) - times.first_at(at))[:, None]
     per_subject = q / at_risk
-    passed = _from_start(per_subject * lost[:, None] / at_risk)
+    passed = sums_from_start(per_subject * lost[:, None] / at_risk)
     psi = -passed[np.searchsorted(at, times.time, side="right")]
     censored = times.is_censored
     psi[censored] += per_subject[np.searchsorted(at, times.time[censored])]
@@ -288,11 +288,11 @@ def cumulative_incidence_influence(
     """
     until = np.searchsorted(terms.at, when, side="right")
     step = terms.increments
-    total = _from_start(step)[until]
-    drift = total[:, None] * x - _from_start(step[:, None] * terms.mean)[until]
+    total = sums_from_start(step)[until]
+    drift = total[:, None] * x - sums_from_start(step[:, None] * terms.mean)[until]
     influence = beta_influence @ drift.T
     rate = step / terms.denominator
-    plain, weighted = _from_start(rate), _from_start(terms.weight * rate)
+    plain, weighted = sums_from_start(rate), sums_from_start(terms.weight * rate)
     own = np.searchsorted(terms.at, times.time, side="right")
     seen = np.minimum(own[:, None], until[None, :])
     after = np.maximum(weighted[until][None, :] - weighted[own][:, None], 0.0)
@@ -302,7 +302,7 @@ def cumulative_incidence_influence(
     jump = 1.0 / terms.denominator[own[event] - 1]
     influence[event] += jump[:, None] * (own[event][:, None] <= until[None, :])
     at, lost = np.unique(times.time[times.is_censored], return_counts=True)
-    gone = _from_start(np.where(times.is_competing, terms.hazard / terms.own_weight, 0.0))
+    gone = sums_from_start(np.where(times.is_competing, terms.hazard / terms.own_weight, 0.0))
     ahead = np.searchsorted(terms.at, at, side="left")
     rest = np.maximum(weighted[until][None, :] - weighted[ahead][:, None], 0.0)
     q = gone[times.first_at(at)][:, None] * rest

@@ -21,7 +21,6 @@ from pmsstats.models.events.partial_likelihood import (
     climb,
     is_regular,
     monotone_terms,
-    newton_decrement,
     polish,
 )
 from pmsstats.models.events.survival_data import prepare_cox
@@ -230,7 +229,7 @@ def _symptom(terms: EfronTerms, names: tuple[str, ...]) -> str:
             "combination of the covariates hardly varies, or separates the subjects with an event "
             "from the others at risk. Use fewer covariates."
         )
-    decrement = newton_decrement(terms)
+    decrement = terms.decrement()
     if not decrement < _DECREMENT:
         return (
             f"The Cox model did not converge: the next Newton step would still be "

@@ -108,7 +108,9 @@ def prepare_cox(data: pd.DataFrame, spec: CoxSpec) -> CoxData:
     X, design = covariate_columns(rows, spec.rhs(), "A Cox model")
     strata, labels = _strata_codes(rows.frame, spec.strata_columns())
     check_event_count(rows.frame[spec.event], X.columns)
-    check_columns(X, strata)
+    # strata without events say nothing of a hazard ratio
+    eventful = np.bincount(strata, rows.frame[spec.event].to_numpy(dtype=float))[strata] > 0
+    check_columns(X[eventful], strata[eventful])
     return CoxData(
         process=_process(rows.frame, spec, X, strata),
         terms=tuple(X.columns),

@@ -189,6 +189,7 @@ def _measurements(
             f"The marker's model names {absent[0]!r}, which is a column of neither table. "
             f"`longitudinal` has: {', '.join(map(str, longitudinal.columns[:12]))}."
         )
+    _refuse_contradictions(longitudinal, survival, [n for n in here if n != spec.subject], spec)
     if elsewhere:
         once = survival.drop_duplicates(spec.subject).set_index(spec.subject)[elsewhere]
         rows = rows.join(once, on=spec.subject)
@@ -247,6 +248,28 @@ def _within_follow_up(
     reason = "measured after the event or the end of follow-up"
     lost = exclude(_STAGE, "row", reason, rows.loc[late, spec.subject])
     return rows[~late].reset_index(drop=True), lost
+
+
+def _refuse_contradictions(
+    longitudinal: pd.DataFrame, survival: pd.DataFrame, names: Sequence[str], spec: JointSpec
+) -> None:
+    """Refuse covariates that both tables hold, and that differ between them."""
+    used = formula_variables(spec.hazard) if spec.hazard != "1" else ()
+    used = {*used, *(formula_variables(spec.interaction) if spec.interaction else ())}
+    for name in names:
+        if name not in survival.columns or name not in used:
+            continue
+        once = survival.drop_duplicates(spec.subject).set_index(spec.subject)[name]
+        there = longitudinal[spec.subject].map(once.astype(object))
+        here = longitudinal[name].astype(object)
+        differs = here.notna() & there.notna() & (here != there)
+        if differs.any():
+            ids = longitudinal.loc[differs, spec.subject].astype(str)
+            raise DesignError(
+                f"Column {name!r} stands in both tables with different values, for "
+                f"{ids.nunique()} subject(s) ({first_ids(ids)}). The hazard needs one value per "
+                "subject: correct the tables, or rename one column."
+            )
 
 
 def subject_covariates(rows: pd.DataFrame, ids: Sequence[Any], spec: JointSpec) -> pd.DataFrame:

@@ -264,7 +264,7 @@ def _intervals(rows: Rows, spec: JointSpec) -> tuple[str, ...]:
     rows.forbid(
         rows.frame[_LOWER] > rows.frame[_UPPER],
         f"`{lower}` after `{upper}`",
-        "The event lies in (lower, upper]: correct the times, or exchange them.",
+        "The event lies in (lower, upper]: correct the times, or leave such rows out.",
     )
     rows.drop(rows.frame[_UPPER] == 0, "event at time 0, before any follow-up")
     nothing = (rows.frame[_LOWER] == 0) & np.isinf(rows.frame[_UPPER])

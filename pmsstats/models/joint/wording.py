@@ -52,7 +52,8 @@ def describe_joint(fit: JointResult) -> str:
     if any(link.interaction for link in fit.design.links):
         first += " where the interacting covariates are 0"
     cause = f" of {fit.design.causes[0]}" if len(frame) > n else ""
-    return f"{first[0].upper()}{first[1:]}{cause}, in {whom}"
+    noted = "".join(f" Note: {note}." for note in fit.notes)
+    return f"{first[0].upper()}{first[1:]}{cause}, in {whom}{noted}"
 
 
 def _one(fit: JointResult, row: pd.Series, place: int) -> str:

@@ -8,24 +8,7 @@ import numpy as np
 
 from pmsstats.models.responses.newton import Ascent, LikelihoodTerms, climb
 
-__all__ = ["climb_to_top", "newton_decrement"]
-
-
-def newton_decrement(terms: LikelihoodTerms) -> float:
-    """Return how far from the maximum a point is, in squared standard errors.
-
-    Parameters
-    ----------
-    terms : LikelihoodTerms
-        At that point.
-
-    Returns
-    -------
-    float
-        ``gradient' information^-1 gradient``.
-    """
-    gradient = terms.scores.sum(axis=0)
-    return float(gradient @ np.linalg.solve(terms.information, gradient))
+__all__ = ["climb_to_top"]
 
 
 def climb_to_top(terms_at: Callable[[np.ndarray], LikelihoodTerms], start: np.ndarray) -> Ascent:

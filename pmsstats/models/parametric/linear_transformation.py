@@ -16,7 +16,8 @@ import pandas as pd
 from scipy import stats
 
 from pmsstats.errors import ConvergenceError, ConvergenceWarning, DesignError
-from pmsstats.models.parametric.ascent import climb_to_top, newton_decrement
+from pmsstats.models.maxima import newton_decrement
+from pmsstats.models.parametric.ascent import climb_to_top
 from pmsstats.models.parametric.censored_likelihood import CensoredRows, censored_terms
 from pmsstats.models.parametric.censored_times import CensoredTimes
 from pmsstats.models.parametric.error_laws import ErrorLaw
@@ -220,7 +221,7 @@ def _problem(ascent: Ascent, names: list[str], is_effect: np.ndarray, what: str)
     errors = np.sqrt(np.diag(np.linalg.inv(information))) * is_effect
     if errors.max() > _RUNAWAY:
         return _no_maximum(what, [names[int(np.argmax(errors))]])
-    decrement = newton_decrement(ascent.terms)
+    decrement = newton_decrement(ascent.terms.scores.sum(axis=0), information)
     if not decrement < _DECREMENT:
         return (
             f"{what} did not converge: the next Newton step would still be "

@@ -97,9 +97,8 @@ def fit_cox_survival(frame: pd.DataFrame, rhs: str, *, duration: str, event: str
     variables = list(formula_variables(rhs))
     known = [name for name in variables if name in frame.columns]
     rows = frame[frame[known].notna().all(axis=1)]
-    fit = fit_cox(
-        rows, CoxSpec(covariates=rhs, duration=duration, event=event, subject="no such column")
-    )
+    spec = CoxSpec(covariates=rhs, duration=duration, event=event, subject="no such column")
+    fit = fit_cox(rows, spec, engine="native")  # resamples fit thousands
     _, design = design_matrices(rhs, rows)
     baseline = fit.baseline()
     return CoxSurvival(

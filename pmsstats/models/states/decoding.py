@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pmsstats.models.curves.product_limit import product_limit
 from pmsstats.models.states.multistate_estimates import probabilities_at
 from pmsstats.models.states.multistate_layout import kernel
 
@@ -95,11 +96,10 @@ def prevalence_table(
     wanted = np.linspace(0, end, _N_TIMES) if times is None else np.asarray(times, float)
     expected = _expected(layout, data, theta, spec, wanted).mean(axis=0)
     parts = []
-    for time, share in zip(wanted, expected, strict=True):
+    for time, share, alive in zip(wanted, expected, _survival(last, died, wanted), strict=True):
         followed = (last >= time) & ~(died & (last == time))
         seen = _seen_at(plan.code, since, plan.subject_start, float(time))[followed]
         living = np.bincount(seen, minlength=n)[:n] / max(int((seen < n).sum()), 1)
-        alive = _survival(last, died, float(time))
         observed = alive * living
         observed[spec.death_code] += (1 - alive) * (spec.death is not None)
         parts.append(
@@ -116,11 +116,11 @@ def prevalence_table(
     return pd.concat(parts, ignore_index=True)
 
 
-def _survival(last: np.ndarray, died: np.ndarray, time: float) -> float:
-    """Return the Kaplan-Meier probability of being alive after a time."""
-    deaths, count = np.unique(last[died & (last <= time)], return_counts=True)
-    at_risk = (last[:, None] >= deaths).sum(axis=0)
-    return float(np.prod(1 - count / at_risk))
+def _survival(last: np.ndarray, died: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the Kaplan-Meier probability of being alive after some times."""
+    curve = product_limit(last, died)
+    survival = np.concatenate([[1.0], curve.survival])
+    return survival[np.searchsorted(curve.table.time, times, side="right")]
 
 
 def _seen_at(code: np.ndarray, since: np.ndarray, start: np.ndarray, time: float) -> np.ndarray:

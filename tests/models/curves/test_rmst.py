@@ -211,3 +211,14 @@ def test_result_contract() -> None:
     ax = fit.plot()
     line = next(line for line in ax.lines if line.get_gid() == "horizon")
     assert line.get_xdata()[0] == pytest.approx(10 / 365.25)
+
+
+def test_an_arm_that_loses_no_time_has_no_ratio_of_time_lost():
+    """1 less 1 is rounding error, not time: the ratio of the other arm's loss to it is missing."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"duration": rng.uniform(1.0, 3.0, 60), "arm": ["a"] * 30 + ["b"] * 30})
+    data["event"] = (data["arm"] == "b") & (rng.random(60) < 0.6)
+    for horizon in (1.1, 1.3, 1.7):
+        table = rmst(data, RMSTSpec(horizon=horizon, by="arm")).table().set_index("quantity")
+        assert np.isnan(table.loc["ratio_lost", "estimate"])
+        assert np.isfinite(table.loc["ratio", "estimate"])

@@ -20,7 +20,6 @@ from pmsstats.models.events.partial_likelihood import (
     climb,
     efron_terms,
     monotone_terms,
-    newton_decrement,
     polish,
 )
 
@@ -90,7 +89,7 @@ def test_engine_finds_the_maximum(entry: bool, n_strata: int) -> None:
     )
     np.testing.assert_allclose(terms.beta, brute.x, rtol=MAXIMUM, atol=1e-6)
     assert terms.log_likelihood == pytest.approx(-brute.fun, rel=SUMS)
-    assert newton_decrement(terms) < 1e-20
+    assert terms.decrement() < 1e-20
     # the engine's own last point and value
     np.testing.assert_allclose(fit.beta, brute.x, atol=1e-3)
     assert fit.log_likelihood == pytest.approx(-brute.fun, rel=1e-6)
@@ -297,7 +296,7 @@ def test_climb_ends_where_lifelines_does(entry: bool, n_strata: int) -> None:
     peer = maximise_partial_likelihood(process)
     distance = (last.beta - peer.beta) * np.sqrt(np.diag(last.information))
     assert np.abs(distance).max() < 1e-2
-    assert newton_decrement(last) < 1e-18
+    assert last.decrement() < 1e-18
     assert null.log_likelihood < peer.log_likelihood <= last.log_likelihood + 1e-9
 
 

@@ -446,3 +446,17 @@ def test_events_at_one_time_give_no_test_of_proportional_hazards():
     assert tests["statistic"].isna().all()
     assert tests["p_value"].isna().all()
     assert tests["df"].tolist() == [1, 1]
+
+
+def test_a_covariate_that_varies_only_where_nobody_has_an_event_is_refused_by_name():
+    event = [True, False, True, True, False, True, False, False]
+    data = pd.DataFrame(
+        {
+            "duration": [1.0, 2.0, 3.0, 4.0, 1.5, 2.5, 3.0, 4.0],
+            "event": event,
+            "site": ["A", "A", "A", "B", "B", "B", "C", "C"],
+            "treated": [0, 0, 0, 1, 1, 1, 0, 1],
+        }
+    )
+    with pytest.raises(DesignError, match=r"treated.*same value in all rows within every stratum"):
+        fit_cox(data, CoxSpec(covariates="treated", strata="site"))

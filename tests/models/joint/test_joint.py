@@ -437,3 +437,22 @@ def test_random_effects_that_measurements_do_not_support_are_named() -> None:
         fit = fit_joint(visits, subjects, FORMULA, baseline="weibull", on_failure="warn")
     assert fit.fit_log.singular
     assert any("support fewer random effects" in note for note in fit.notes)
+
+
+def test_a_covariate_that_contradicts_itself_is_refused() -> None:
+    visits, subjects = tables()
+    assert "arm" in subjects
+    levels = list(pd.unique(subjects["arm"]))
+    arm = subjects.set_index("subject_id")["arm"]
+    turned = visits.assign(
+        arm=visits["subject_id"].map(arm).map(dict(zip(levels, levels[::-1], strict=True)))
+    )
+    with pytest.raises(DesignError, match="'arm' stands in both tables with different values"):
+        fit_joint(turned, subjects, FORMULA, hazard="arm")
+
+
+def test_another_unit_is_said_in_the_headline() -> None:
+    visits, subjects = tables()
+    days = subjects.assign(duration=subjects["duration"] * 365.25)
+    fit = fit_joint(visits, days, FORMULA, baseline="weibull", on_failure="warn")
+    assert "have the same unit?" in fit.headline()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -11,17 +12,22 @@ import pytest
 from joint_tables import simulate
 
 from pmsstats.errors import DesignError
+from pmsstats.models.joint.baseline import BaselineHazard
+from pmsstats.models.joint.certificate import certify
+from pmsstats.models.joint.climb import Climb
 from pmsstats.models.joint.data import prepare_joint
 from pmsstats.models.joint.joint import fit_joint
-from pmsstats.models.joint.layout import build_joint_design
+from pmsstats.models.joint.layout import build_joint_design, points_between
 from pmsstats.models.joint.result import JointResult
 from pmsstats.models.joint.spec import JointSpec
+from pmsstats.models.kernels.joint_likelihood import evaluate, joint_problem
 
 FORMULA = "nfl ~ year + year:arm + (year | subject_id)"
 SAME_LIKELIHOOD = 1e-5  # of 90 subjects: 9 adaptive nodes per effect against a dense grid
 GRID = 6.5 * np.linspace(-1, 1, 19)  # posterior SD: what lies outside has probability 1e-10
-SE = 4.0  # standard errors that an estimate may be from the truth
 CUT = 1.5
+ROUNDING = 1e-12  # relative
+SAME_INTEGRAL = 1e-8  # relative: Gauss-Kronrod of a straight line
 
 # --- the likelihood, with everything at once, from what the tables print -----------------------
 
@@ -323,3 +329,78 @@ def test_no_measurement_at_all_is_said_plainly() -> None:
         DesignError, match=r"at least two subjects .* found 0\. \d+ row\(s\): no nfl"
     ):
         fit_joint(visits.assign(nfl=np.nan), subjects, FORMULA)
+
+
+def test_a_subject_without_a_covariate_of_one_marker_is_counted() -> None:
+    visits, subjects = rich_tables()
+    first = subjects["subject_id"].iloc[0]
+    visits = visits.assign(dose=np.where(visits["subject_id"] == first, np.nan, 1.0))
+    visits["dose"] += visits["arm"] == "active"
+    both = ("nfl ~ year + (year | subject_id)", "cord ~ year * dose + (1 | subject_id)")
+    data = prepare_joint(visits, subjects, JointSpec(longitudinal=both))
+    lost = {e.reason: e.subject_ids for e in data.exclusions if e.unit == "subject"}
+    assert lost == {"no dose": (first,)}
+
+
+# --- where hazards and trajectories bend --------------------------------------------------------
+
+
+def test_pieces_hold_their_upper_end() -> None:
+    base = BaselineHazard(kind="piecewise", cuts=np.array([1.0, 2.0]), end=3.0, unit=1.0)
+    found = base.basis(np.array([0.5, 1.0, 1.0001, 2.0, 3.0])).argmax(axis=1)
+    assert found.tolist() == [0, 0, 1, 1, 2]
+    assert base.names == ("(0, 1]", "(1, 2]", "(2, 3]")
+
+
+def test_the_bend_of_a_lagged_value_is_an_edge_of_the_quadrature() -> None:
+    visits, subjects = simulate(120, seed=3)
+    spec = JointSpec(longitudinal=FORMULA, association="lagged", lag=1.3, baseline="weibull")
+    design, _ = build_joint_design(spec, prepare_joint(visits, subjects, spec))
+    points = points_between(design, np.zeros(1), np.array([4.0]))
+    # value 0 up to the lag, then t - lag: its integral is exact only if no panel holds the bend
+    integral = points.weight @ np.maximum(points.time - 1.3, 0.0)
+    assert integral == pytest.approx((4.0 - 1.3) ** 2 / 2, rel=ROUNDING)
+
+
+def test_hazard_of_a_typical_subject_by_hand() -> None:
+    """Levels are averaged over time at risk, covariates over subjects; per year, not per unit."""
+    fit = fit_joint(*simulate(120, seed=3), FORMULA, hazard="arm", baseline="weibull")
+    table = fit.estimates.set_index(["part", "term"])["estimate"]
+    beta = table["longitudinal"].to_numpy()
+    arm = (fit.data.events.frame["arm"] == "active").to_numpy(dtype=float)
+    end = fit.data.events.lower
+    time_at_risk = end.sum()
+    level = (beta[0] * end + (beta[1] + beta[2] * arm) * end**2 / 2).sum() / time_at_risk
+    log_h = table["baseline", "intercept"] + table["hazard", "arm[T.active]"] * arm.mean()
+    log_h = log_h + table["association", "value(nfl)"] * level
+    found = fit.baseline_hazard([0.7, 3.0])["hazard"]
+    expected = np.exp(log_h) * np.array([0.7, 3.0]) ** table["baseline", "log(time)"]
+    np.testing.assert_allclose(found, expected, rtol=SAME_INTEGRAL)
+
+
+def test_a_point_that_is_no_peak_is_a_problem() -> None:
+    """A saddle with a score of zero: full rank, nothing left to climb, and no maximum."""
+    fit = fit_joint(*simulate(120, seed=3), FORMULA, baseline="weibull")
+    problem = joint_problem(fit.arrays)
+    at = evaluate(problem, fit.maximum.theta, fit.maximum.n_nodes)
+    top = Climb(at=at, decrement=1e-8, is_peak=True, n_iterations=1, n_evaluations=1)
+    assert certify(problem, top, fit.maximum.n_nodes).is_valid
+    saddle = certify(problem, replace(top, is_peak=False), fit.maximum.n_nodes)
+    assert not saddle.is_valid
+
+
+def test_slopes_end_where_a_bounded_spline_does() -> None:
+    """No value after the end of follow-up is needed for a slope at that end."""
+    visits, subjects = simulate(120, seed=3)
+    end = float(subjects["duration"].max())
+    line = f"bs(year, df=4, lower_bound=0, upper_bound={end!r})"
+    spec = JointSpec(longitudinal=f"nfl ~ {line} + (year | subject_id)", association="slope")
+    data = prepare_joint(visits, subjects, spec)
+    design, _ = build_joint_design(spec, data)
+    who = np.zeros(1, dtype=int)
+    at_end, before = (
+        design.markers[0].slope(data.covariates, who, np.array([t])).fixed
+        for t in (end, end - 1e-3)
+    )
+    np.testing.assert_allclose(at_end, before, atol=1e-2)
+    assert np.abs(at_end).max() > 0.1
