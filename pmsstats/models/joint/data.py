@@ -23,7 +23,7 @@ __all__ = ["JointData", "marker_variables", "prepare_joint", "subject_covariates
 
 _STAGE = "joint model"
 _MOST = 0.5  # share of measurements after the end from which on the units must differ
-_LEAST = 0.05  # last measurement over longest follow-up below which the units may differ
+_LEAST = 0.1  # last measurement over longest follow-up below which the units may differ
 _TRAJECTORY = frozenset({"value", "slope", "area", "lagged"})
 
 
