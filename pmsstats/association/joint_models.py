@@ -20,7 +20,8 @@ from pmsstats.association.task import (
     too_few_events,
     within,
 )
-from pmsstats.association.trajectories import slope_formula
+from pmsstats.association.trajectories import slope_formula, visits_for_slopes
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import ConvergenceError, DesignError
 from pmsstats.models.joint.joint import fit_joint
 from pmsstats.models.joint.result import JointResult
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["joint_formula", "joint_spec", "run_joint_slope", "run_joint_value"]
 
-_DAYS_PER_YEAR = 365.25
 _FEWEST_IN_STRATUM = 2
 _CAVEATS = {
     "joint_slope": (
@@ -138,21 +138,9 @@ def _follow_up(
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[Exclusion, ...]]:
     """Keep measurements up to the event, and subjects who have any; time in years."""
     stage, label = f"association {method}", task.measure.label
-    visits = task.visits
-    measured = visits[task.measure.name].notna()
-    late = measured & (visits["day"] > visits["outcome_end"])
-    left_out = (
-        *exclude(stage, "visit", f"no {label}", visits.loc[~measured, "subject_id"]),
-        *exclude(
-            stage,
-            "visit",
-            "after the event or the end of follow-up for it",
-            visits.loc[late, "subject_id"],
-        ),
-    )
-    visits = visits[measured & ~late]
+    visits, left_out = visits_for_slopes(task, stage, until_event=True)
     visits = visits.assign(
-        outcome_year=(visits["day"] - visits["outcome_baseline"]) / _DAYS_PER_YEAR
+        outcome_year=(visits["day"] - visits["outcome_baseline"]) / DAYS_PER_YEAR
     )
     people, unmeasured = within(
         task.people, visits["subject_id"], f"no {label} up to the event", stage
@@ -162,7 +150,7 @@ def _follow_up(
     people, eventless = _strata_with_events(people, stage)
     visits = visits[visits["subject_id"].isin(people["subject_id"])]
     days = [c for c in people.columns if c in _DAY_COLUMNS]
-    people = people.assign(**{c: people[c] / _DAYS_PER_YEAR for c in days})
+    people = people.assign(**{c: people[c] / DAYS_PER_YEAR for c in days})
     return visits, people, (*left_out, *unmeasured, *incomplete, *eventless)
 
 

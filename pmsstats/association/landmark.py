@@ -14,6 +14,7 @@ from pmsstats.association.task import (
     too_few_events,
 )
 from pmsstats.association.trajectories import fit_trajectories, predicted_slopes
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import ConvergenceError, DesignError
 from pmsstats.models.events.landmark import LandmarkResult, LandmarkSpec, fit_landmark
 from pmsstats.results import Exclusion, exclude
@@ -22,7 +23,6 @@ __all__ = ["default_landmarks", "run_landmark"]
 
 _METHOD = "landmark"
 _STAGE = f"association {_METHOD}"
-_DAYS_PER_YEAR = 365.25
 _LATEST = 2.0  # years: later, few are left in the trials of the field
 _CAVEAT = (
     "Landmark: events before {years} year(s) are not used, and slopes rest on the few measurements "
@@ -54,7 +54,7 @@ def run_landmark(task: Task) -> MethodRun:
     landmarks = task.spec.landmarks or default_landmarks(people)
     try:
         model = fit_landmark(
-            people.assign(outcome_duration=people["outcome_duration"] / _DAYS_PER_YEAR),
+            people.assign(outcome_duration=people["outcome_duration"] / DAYS_PER_YEAR),
             _slopes_at(landmarks, task.visits[measured], people, task),
             _landmark_spec(task, landmarks, people),
             origin=task.origin,
@@ -86,8 +86,8 @@ def _left_out(
 ) -> tuple[Exclusion, ...]:
     """Count who is at risk at no landmark, who has no slope there, and later measurements."""
     analysed = people["subject_id"].isin(model.stacked["subject_id"])
-    gone = people["outcome_duration"] / _DAYS_PER_YEAR <= landmarks[0]
-    since = (visits["day"] - visits["outcome_baseline"]) / _DAYS_PER_YEAR
+    gone = people["outcome_duration"] / DAYS_PER_YEAR <= landmarks[0]
+    since = (visits["day"] - visits["outcome_baseline"]) / DAYS_PER_YEAR
     gone_ids, without_ids = (people.loc[rows, "subject_id"] for rows in (gone, ~gone & ~analysed))
     late_ids = visits.loc[since > landmarks[-1], "subject_id"]
     return (
@@ -110,7 +110,7 @@ def default_landmarks(people: pd.DataFrame) -> tuple[float, ...]:
     tuple of float
         One, in years: half of the longest follow-up, but no later than 2 years.
     """
-    longest = float(people["outcome_duration"].max()) / _DAYS_PER_YEAR
+    longest = float(people["outcome_duration"].max()) / DAYS_PER_YEAR
     return (min(longest / 2, _LATEST),)
 
 
@@ -123,8 +123,8 @@ def _slopes_at(
     model then finds as last values. Where the mixed model has no usable slopes there are none.
     """
     visits = visits[visits["subject_id"].isin(people["subject_id"])]
-    since = (visits["day"] - visits["outcome_baseline"]) / _DAYS_PER_YEAR
-    end = visits["outcome_duration"] / _DAYS_PER_YEAR
+    since = (visits["day"] - visits["outcome_baseline"]) / DAYS_PER_YEAR
+    end = visits["outcome_duration"] / DAYS_PER_YEAR
     factor = exposure(task.measure, _METHOD).sign / task.trajectories.sd
     parts = []
     for mark in landmarks:
@@ -151,7 +151,7 @@ def _landmark_spec(task: Task, landmarks: tuple[float, ...], people: pd.DataFram
     return LandmarkSpec(
         measure="slope_per_sd",
         landmarks=landmarks,
-        horizon=float(people["outcome_duration"].max()) / _DAYS_PER_YEAR,
+        horizon=float(people["outcome_duration"].max()) / DAYS_PER_YEAR,
         value="last",
         max_age=0.0,
         covariates=task.spec.adjustment(),

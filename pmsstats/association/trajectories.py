@@ -59,8 +59,10 @@ class Trajectories:
     reason: str
 
 
-def visits_for_slopes(task: Task, stage: str) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
-    """Choose the measurements that individual slopes may use.
+def visits_for_slopes(
+    task: Task, stage: str, *, until_event: bool | None = None
+) -> tuple[pd.DataFrame, tuple[Exclusion, ...]]:
+    """Choose the measurements that a model of trajectories may use.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def visits_for_slopes(task: Task, stage: str) -> tuple[pd.DataFrame, tuple[Exclu
         Its spec says whether later ones count.
     stage : str
         For the exclusions.
+    until_event : bool, optional
+        Whatever the spec says.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def visits_for_slopes(task: Task, stage: str) -> tuple[pd.DataFrame, tuple[Exclu
     visits, label = task.visits, task.measure.label
     measured = visits[task.measure.name].notna()
     late = measured & (visits["day"] > visits["outcome_end"])
-    if task.spec.slope_visits == "all":
+    if not (task.spec.slope_visits == "until_event" if until_event is None else until_event):
         late[:] = False
     after = "after the event or the end of follow-up for it"
     return visits[measured & ~late], (

@@ -14,6 +14,7 @@ import pandas as pd
 from pmsstats.association import AssociationSpec, associate
 from pmsstats.association.spec import DEFAULT_METHODS, METHODS, Method, exposure
 from pmsstats.cohort import Cohort
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.cohort.schema import Measure
 from pmsstats.endpoints import EndpointResult, derive_endpoint
 from pmsstats.errors import ConvergenceError, DesignError, EvidenceUncheckedWarning
@@ -31,7 +32,6 @@ _AT_ONCE = 5
 """Replicates handed out together; what a replicate holds does not depend on it."""
 _FEWEST_REPLICATES = 10
 _FEWEST_TRUTH = 1000
-_DAYS_PER_YEAR = 365.25
 _STEP_DAYS = 91.3125
 """Length of the steps on which the true current value is taken as constant."""
 
@@ -224,7 +224,7 @@ def _value_truth(
     stop = np.minimum(start + _STEP_DAYS, end)
     middle = (start + stop) / 2 + rows["day_baseline"].to_numpy(dtype=float)
     baseline = f"{measure.name}_baseline"
-    value = rows[baseline] + rows[f"{measure.name}_slope"] * middle / _DAYS_PER_YEAR
+    value = rows[baseline] + rows[f"{measure.name}_slope"] * middle / DAYS_PER_YEAR
     sign = exposure(measure, "time_varying").sign
     frame = rows.assign(
         start=start,

@@ -225,3 +225,15 @@ def test_without_a_measure_behind_the_outcome_there_is_no_correlation(cohort):
 def test_bad_requests_are_refused(cohort, options, message):
     with pytest.raises(DesignError, match=message):
         associate(cohort, "marker", EVENT, **options)
+
+
+def test_a_stratum_without_events_leaves_the_joint_model_and_is_counted(cohort):
+    quiet = cohort.subjects["subject_id"].str[-1].isin(["7", "8"])
+    site = np.where(quiet, "quiet", "busy")
+    seen = cohort.subjects["event_seen"] & ~quiet
+    subjects = cohort.subjects.assign(site=site, event_seen=seen)
+    whole = Cohort(subjects, cohort.visits, dictionary=cohort.dictionary, origin="synthetic")
+    found = associate(whole, "marker", EVENT, methods=("joint_value",), strata="site")
+    counted = {e.reason: e.n for e in found.exclusions if e.unit == "subject"}
+    assert counted["fewer than 2 events in the stratum"] == int(quiet.sum())
+    assert found.table().loc[0, "n_subjects"] == int((~quiet).sum())

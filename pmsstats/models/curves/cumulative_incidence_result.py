@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.results import Exclusion, Result, format_p_value, to_plain
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CumulativeIncidenceResult"]
 
-_DAYS_PER_YEAR = 365.25
 _ESTIMATES = ["incidence", "std_error", "conf_low", "conf_high", "one_minus_km"]
 
 
@@ -190,4 +190,4 @@ class CumulativeIncidenceResult(Result):
 
     def _units_per_year(self) -> float:
         """Return how many units of the data make a year."""
-        return _DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
+        return DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0

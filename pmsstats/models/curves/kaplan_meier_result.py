@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.results import Exclusion, FitLog, Result, format_number, format_p_value, to_plain
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KMResult"]
 
-_DAYS_PER_YEAR = 365.25
 _YEAR_STEPS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 _MAX_TICKS = 7
 _EXACT = 1e-9  # a curve that comes this close to one half has reached it
@@ -195,7 +195,7 @@ class KMResult(Result):
 
     def _days_per_unit(self) -> float:
         """Return how many units of the data make a year."""
-        return _DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
+        return DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
 
     def _ticks(self) -> np.ndarray:
         """Return round numbers of years up to the end of follow-up, in the unit of the data."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.results import Exclusion, Result, format_interval, format_p_value, to_plain
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from pmsstats.provenance import Origin
 
 __all__ = ["RMSTResult"]
-
-_DAYS_PER_YEAR = 365.25
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -140,7 +139,7 @@ class RMSTResult(Result):
 
     def _units_per_year(self) -> float:
         """Return how many units of the data make a year."""
-        return _DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
+        return DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
 
 
 def _with_interval(row: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.results import Exclusion, Result, format_number, format_p_value, to_plain
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TurnbullResult"]
 
-_DAYS_PER_YEAR = 365.25
 _EXACT = 1e-9  # a curve that comes this close to one half has reached it
 
 
@@ -207,7 +207,7 @@ class TurnbullResult(Result):
 
     def _per_year(self) -> float:
         """Return how many units of the data make a year."""
-        return _DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
+        return DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
 
 
 def _median(curve: pd.DataFrame) -> tuple[float, float]:

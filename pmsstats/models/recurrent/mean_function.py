@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError
 from pmsstats.models.events.partial_likelihood import sum_at_risk
 from pmsstats.models.events.rows import (
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MeanFunctionResult", "MeanFunctionSpec", "estimate_mean_function", "mean_function"]
 
-_DAYS_PER_YEAR = 365.25
 _CELLS_PER_BLOCK = 2_000_000
 
 
@@ -165,7 +165,7 @@ class MeanFunctionResult(Result):
         names = curves["group"].astype(str)
         curves["n"] = sizes.loc[names, "n_subjects"].to_numpy()
         curves["until"] = sizes.loc[names, "follow_up"].to_numpy()
-        per_year = _DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
+        per_year = DAYS_PER_YEAR if self.spec.duration_unit == "day" else 1.0
         curves[["duration", "until"]] /= per_year
         return plot_mean_events(curves, ax=ax, **({"origin": self.origin} | kws))
 
