@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Seed", "as_seed_sequence", "stream"]
+__all__ = ["REPLICATES_PER_CELL", "Seed", "as_seed_sequence", "replicate_cells", "stream"]
+
+REPLICATES_PER_CELL = 20
+"""Replicates of a simulation that share a stream: a stream each would cost more than it gives."""
 
 Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator
 
@@ -81,3 +85,48 @@ def stream(seed: Seed, *purpose: str | int) -> np.random.Generator:
     )
     child = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key))
     return np.random.default_rng(child)
+
+
+def replicate_cells(
+    seed: Seed, first: int, last: int, *purpose: str | int
+) -> Iterator[tuple[np.random.Generator, slice, slice]]:
+    """Iterate over the streams of some consecutive replicates of a simulation.
+
+    A replicate has its place in a cell of :data:`REPLICATES_PER_CELL`, whoever computes it: draw
+    for the whole cell and keep what was asked for, and the numbers depend on no block size.
+
+    Parameters
+    ----------
+    seed : int, numpy.random.SeedSequence or numpy.random.Generator
+        The root.
+    first, last : int
+        First replicate, and the one after the last.
+    *purpose : str or int
+        What the streams are for.
+
+    Yields
+    ------
+    generator : numpy.random.Generator
+        From which to draw for all replicates of the cell.
+    kept : slice
+        Which replicates of the cell were asked for.
+    place : slice
+        Where they stand among those from `first` to `last`.
+
+    Examples
+    --------
+    >>> for generator, kept, place in replicate_cells(1, 5, 45, "heights"):
+    ...     print(kept, place, generator.normal(size=REPLICATES_PER_CELL)[kept].shape)
+    slice(5, 20, None) slice(0, 15, None) (15,)
+    slice(0, 20, None) slice(15, 35, None) (20,)
+    slice(0, 5, None) slice(35, 40, None) (5,)
+    """
+    root = as_seed_sequence(seed)
+    size = REPLICATES_PER_CELL
+    for cell in range(first // size, -(-last // size)):
+        start, stop = max(first, cell * size), min(last, (cell + 1) * size)
+        yield (
+            stream(root, *purpose, cell),
+            slice(start - cell * size, stop - cell * size),
+            slice(start - first, stop - first),
+        )

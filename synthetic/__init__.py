@@ -34,6 +34,7 @@ from synthetic.shared_effects import (
     generate_shared_effects,
 )
 from synthetic.treatments import TREATMENTS, treatment
+from synthetic.trials import PLAIN_MODELS, TrialGenerator, generate_trials
 from synthetic.truth import (
     Truth,
     level_correlation,
@@ -47,6 +48,7 @@ from synthetic.writing import write_cohort
 __all__ = [
     "FACTORS",
     "LITERATURE",
+    "PLAIN_MODELS",
     "PRESETS",
     "PROCESSES",
     "TREATMENTS",
@@ -70,12 +72,14 @@ __all__ = [
     "Sourced",
     "SyntheticCohort",
     "SyntheticTables",
+    "TrialGenerator",
     "Truth",
     "assumed",
     "derived",
     "generate_cohort",
     "generate_shared_effects",
     "generate_tables",
+    "generate_trials",
     "iter_tables",
     "level_correlation",
     "literature_table",

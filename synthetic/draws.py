@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pmsstats.seeds import stream
+from synthetic.clock import Clock
 
 __all__ = ["BLOCK", "SubjectStreams", "event_times", "poisson_counts", "truncated_normal"]
 
@@ -134,7 +135,12 @@ class SubjectStreams:
 
 
 def event_times(
-    streams: SubjectStreams, purpose: str, rate: np.ndarray, horizon: float
+    streams: SubjectStreams,
+    purpose: str,
+    rate: np.ndarray,
+    horizon: float,
+    *,
+    clock: Clock | None = None,
 ) -> np.ndarray:
     """Draw a Poisson process per subject, from 0 to a horizon.
 
@@ -149,6 +155,8 @@ def event_times(
         Events per year, at least 0.
     horizon : float
         Years.
+    clock : Clock, optional
+        Rates that change, instead of `rate`.
 
     Returns
     -------
@@ -157,11 +165,15 @@ def event_times(
     """
     with np.errstate(divide="ignore"):
         mean_gap = 1.0 / rate
-    now = np.zeros(len(rate))
+    now, reading = np.zeros(len(rate)), np.zeros(len(rate))
     columns: list[np.ndarray] = []
     while True:
         gap = streams.exponential(purpose, len(columns))
-        now = now + np.where(rate > 0, gap * np.where(rate > 0, mean_gap, 0.0), np.inf)
+        if clock is not None:
+            reading = reading + gap
+            now = clock.year(reading)
+        else:
+            now = now + np.where(rate > 0, gap * np.where(rate > 0, mean_gap, 0.0), np.inf)
         if not (now < horizon).any():
             return np.column_stack(columns) if columns else np.empty((len(rate), 0))
         columns.append(np.where(now < horizon, now, np.inf))

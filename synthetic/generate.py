@@ -20,22 +20,15 @@ from pmsstats.cohort import Cohort
 from pmsstats.errors import DesignError
 from pmsstats.seeds import Seed, as_seed_sequence
 from synthetic.config import CohortConfig
-from synthetic.conversion import Conversion, draw_conversion
 from synthetic.draws import BLOCK, SubjectStreams
-from synthetic.functional_systems import grade_systems
-from synthetic.hands import Hands, draw_hands, measure_hands
-from synthetic.imaging import ImagingCourse, draw_courses, early_loss, measure_imaging
-from synthetic.instruments import measure_instruments, rate_edss
-from synthetic.lesions import Lesions, count_lesions, draw_lesions
+from synthetic.latent import Latent, draw_latent, examine, scan
+from synthetic.lesions import count_lesions
 from synthetic.missingness import Attendance, draw_attendance
-from synthetic.population import Population, draw_population
+from synthetic.population import draw_population
 from synthetic.presets import preset
-from synthetic.progression import HIGHEST_EDSS, Progression, draw_progression, true_edss
-from synthetic.relapses import Relapses, draw_relapses, relapse_impairment
-from synthetic.sites import Scanners, draw_scanners
 from synthetic.tables import Part, join_parts, make_part
 from synthetic.truth import Truth, true_parameters
-from synthetic.visits import Calendar, draw_calendar, visit_labels
+from synthetic.visits import visit_labels
 
 __all__ = [
     "CHUNK",
@@ -305,52 +298,6 @@ def resolve(config: CohortConfig | str, n_subjects: int | None) -> CohortConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Latent:
-    """What happens, seen or not, as arrays over subjects and planned visits.
-
-    Parameters
-    ----------
-    population : Population
-        Who the subjects are.
-    calendar : Calendar
-        When their visits are.
-    conversion : Conversion or None
-        Who converts when.
-    progression : Progression
-        Baseline and lasting steps.
-    relapses : Relapses
-        Relapses.
-    lesions : Lesions or None
-        New lesions.
-    hands : Hands or None
-        How the hands differ.
-    scanners : Scanners or None
-        Sites and upgrades.
-    courses : mapping of str to ImagingCourse
-        True course of every imaging measure that is emitted.
-    course_edss, relapse_edss : ndarray, shape (n_subjects, n_visits)
-        Lasting EDSS, and what relapses add to it.
-    """
-
-    population: Population
-    calendar: Calendar
-    conversion: Conversion | None
-    progression: Progression
-    relapses: Relapses
-    lesions: Lesions | None
-    hands: Hands | None
-    scanners: Scanners | None
-    courses: Mapping[str, ImagingCourse]
-    course_edss: np.ndarray
-    relapse_edss: np.ndarray
-
-    @property
-    def impairment(self) -> np.ndarray:
-        """Lasting EDSS and what relapses add to it."""
-        return np.clip(self.course_edss + self.relapse_edss, 0.0, HIGHEST_EDSS)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Draft:
     """Everything that was drawn: what happens, and what is written down.
 
@@ -380,8 +327,8 @@ class Draft:
 
 def _draw(config: CohortConfig, streams: SubjectStreams) -> Draft:
     """Draw the latent processes, observe them, and take away what is not seen."""
-    latent = _draw_latent(config, streams)
-    ratings = _examine(config, latent, streams)
+    latent = draw_latent(config, streams, draw_population(config, streams))
+    ratings = examine(config, latent, streams)
     attendance = draw_attendance(
         config.missingness, latent.calendar, ratings["edss"], streams,
         course=latent.course_edss, age=latent.population.age,
@@ -391,52 +338,9 @@ def _draw(config: CohortConfig, streams: SubjectStreams) -> Draft:
         attendance=attendance,
         emitted=config.emitted,
         clinical=ratings | count_lesions(latent.lesions, attendance.scanned),
-        scans=_scan(config, latent, streams),
+        scans=scan(config, latent, streams),
         scan_columns=latent.calendar.columns(config.schedule.imaging_weeks),
     )
-
-
-def _draw_latent(config: CohortConfig, streams: SubjectStreams) -> Latent:
-    """Draw who the subjects are, when they are due, and what happens to them."""
-    population = draw_population(config, streams)
-    calendar = draw_calendar(config.schedule, streams)
-    conversion = draw_conversion(config, population, streams)
-    progression = draw_progression(config, population, streams, conversion)
-    relapses = draw_relapses(config, population, streams)
-    return Latent(
-        population=population,
-        calendar=calendar,
-        conversion=conversion,
-        progression=progression,
-        relapses=relapses,
-        lesions=draw_lesions(config, population, calendar, streams),
-        hands=draw_hands(config, population, streams),
-        scanners=draw_scanners(config, population, calendar, streams),
-        courses=draw_courses(config, population, streams, conversion),
-        course_edss=true_edss(config.disability, progression, calendar.year),
-        relapse_edss=relapse_impairment(config.relapses, relapses, calendar.year),
-    )
-
-
-def _examine(
-    config: CohortConfig, latent: Latent, streams: SubjectStreams
-) -> dict[str, np.ndarray]:
-    """Rate and test everybody at every planned visit."""
-    population, calendar, impairment = latent.population, latent.calendar, latent.impairment
-    edss = rate_edss(config.disability, population, impairment, calendar.weeks, streams)
-    tests = measure_instruments(config, population, impairment, calendar, streams)
-    tests |= measure_hands(config, latent.hands, tests.get("nhpt_s"), calendar, streams)
-    tests |= grade_systems(config.functional_systems, edss, calendar.weeks, streams)
-    return {"edss": edss, **tests}
-
-
-def _scan(config: CohortConfig, latent: Latent, streams: SubjectStreams) -> dict[str, np.ndarray]:
-    """Scan everybody at every planned scan."""
-    calendar = latent.calendar
-    return measure_imaging(
-        latent.courses, calendar, config.schedule.imaging_weeks, streams,
-        early=early_loss(config, latent.population, calendar.year), scanners=latent.scanners,
-    )  # fmt: skip
 
 
 def _tables(

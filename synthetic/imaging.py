@@ -26,6 +26,7 @@ from synthetic.observation import ImagingModel, known_measures, worse_sign
 from synthetic.parameters import Arm
 from synthetic.population import Population, arm_effect, score
 from synthetic.sites import Scanners, scanner_shift
+from synthetic.stopping import piecewise
 from synthetic.visits import Calendar
 
 __all__ = ["ImagingCourse", "draw_courses", "early_loss", "mean_rate", "measure_imaging"]
@@ -178,6 +179,8 @@ def _mean_slopes(
     model: ImagingModel, setting: _Setting
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """Return every subject's mean rate on day 0, and when it changes by how much."""
+    if setting.population.stop_year is not None:
+        return _stopped_slopes(model, setting)
     arms = setting.config.arms
     treated = np.stack([mean_rate(model, arm) for arm in arms or (None,)])
     plain = np.broadcast_to(mean_rate(model, None), treated.shape)
@@ -199,6 +202,21 @@ def _mean_slopes(
             later = (treated - first)[after] - (treated - first)[who]
             bends.append((np.maximum(year, onset), np.where(converts, later, 0.0)))
     return rates, bends
+
+
+def _stopped_slopes(
+    model: ImagingModel, setting: _Setting
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Do as :func:`_mean_slopes` where treatments may be stopped."""
+    treated = np.stack([mean_rate(model, arm) for arm in setting.config.arms])
+    plain = mean_rate(model, None)
+
+    def rate(arm: np.ndarray, has_begun: np.ndarray, phenotype: np.ndarray) -> np.ndarray:
+        return np.where(has_begun, treated[arm, phenotype], plain[phenotype])
+
+    breaks, rates = piecewise(setting.config, setting.population, setting.conversion, rate)
+    changes = [(year, size) for year, size in zip(breaks, np.diff(rates, axis=0), strict=True)]
+    return rates[0], [(year, size) for year, size in changes if size.any()]
 
 
 def measure_imaging(
@@ -283,7 +301,14 @@ def early_loss(config: CohortConfig, population: Population, year: np.ndarray) -
         return None
     total = arm_effect(config, population, "pseudo_atrophy_pct")
     constant = arm_effect(config, population, "pseudo_atrophy_years")
-    return total * -np.expm1(-year.T / constant)
+    if population.stop_year is None:
+        return total * -np.expm1(-year.T / constant)
+    until = np.minimum(year.T, population.stop_year)
+    reference = config.arms[0]
+    later = np.expm1(-until / reference.pseudo_atrophy_years) - np.expm1(
+        -year.T / reference.pseudo_atrophy_years
+    )
+    return total * -np.expm1(-until / constant) + reference.pseudo_atrophy_pct * later
 
 
 def _observe(model: ImagingModel, values: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from synthetic.draws import SubjectStreams, poisson_counts
 from synthetic.parameters import LesionModel, PopulationModel
 from synthetic.population import Population, arm_effect
 from synthetic.relapses import relapse_activity
+from synthetic.stopping import treated_years
 from synthetic.visits import DAYS_PER_YEAR, Calendar
 
 __all__ = ["Lesions", "count_lesions", "draw_lesions"]
@@ -88,12 +89,22 @@ def draw_lesions(
         recent = np.minimum(window, gap)
         # Treatment begins on day 0.
         since = rate if column else untreated * model.baseline_ratio
-        enhancing[:, k] = poisson_counts(streams.uniform("enhancing lesions", week), since * recent)
-        faded[:, k] = poisson_counts(streams.uniform("faded lesions", week), rate * (gap - recent))
+        recently, earlier = since * recent, rate * (gap - recent)
+        if population.stop_year is not None and column:
+            lost = untreated * float(config.arms[0].lesion_rate_ratio) - rate
+            recently += lost * _stopped_years(population, year - recent, year)
+            earlier += lost * _stopped_years(population, year - gap, year - recent)
+        enhancing[:, k] = poisson_counts(streams.uniform("enhancing lesions", week), recently)
+        faded[:, k] = poisson_counts(streams.uniform("faded lesions", week), earlier)
         enhancing_ml[:, k] = enhancing[:, k] * _lesion_volume(model, streams, week)
     return Lesions(
         rate=rate, columns=columns, enhancing=enhancing, faded=faded, enhancing_ml=enhancing_ml
     )
+
+
+def _stopped_years(population: Population, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return how much of some intervals lies after stopping."""
+    return end - start - treated_years(population, start, end)
 
 
 def _frailty(

@@ -106,6 +106,8 @@ def _coming(
 ) -> np.ndarray:
     """Say which visits are not missed; nobody misses baseline."""
     came = np.ones(calendar.day.shape, dtype=bool)
+    if probability == 0:
+        return came
     for column, week in enumerate(calendar.weeks[1:], start=1):
         came[:, column] = streams.uniform(purpose, week) >= probability
     return came

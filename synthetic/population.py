@@ -59,6 +59,9 @@ class Population:
     factors : ndarray, shape (n_factors, n_subjects)
         Person factors in the order of :data:`synthetic.processes.FACTORS`: standard normal,
         correlated, higher is worse.
+    stop_year : ndarray, optional
+        Years until treatment and its effects end (:mod:`synthetic.stopping`); infinite for who
+        goes on. Nobody stops by default.
     """
 
     phenotype: np.ndarray
@@ -73,6 +76,7 @@ class Population:
     head_score: np.ndarray
     site: np.ndarray
     factors: np.ndarray
+    stop_year: np.ndarray | None = None
 
     def factor(self, name: str) -> np.ndarray:
         """Return one person factor, or one of the other scores.

@@ -14,15 +14,18 @@ of the current stage as its rate.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthetic.clinical import DisabilityModel
+from synthetic.clock import Clock
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams, truncated_normal
 from synthetic.population import Population, arm_effect, relative_hazard, score
+from synthetic.stopping import stopped_clock
 
 if TYPE_CHECKING:
     from synthetic.conversion import Conversion
@@ -92,48 +95,20 @@ def draw_progression(
     model = config.disability
     clock = _clock(config, population, conversion)
     baseline = _baseline(config, population, streams)
-    hazard = np.where(clock.first > 0, clock.rates[0], clock.rates[1])
-    hazard = np.where(clock.second > 0, hazard, clock.rates[2])
     return Progression(
-        hazard=hazard * _stage(model, baseline),
+        hazard=clock.first_rate * _stage(model, baseline),
         baseline=baseline,
         steps=_steps(model, baseline, clock, config.schedule.horizon_years, streams),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Clock:
-    """Cumulative hazard at a stage of multiplier 1: piecewise linear; arrays over subjects.
-
-    ``rates`` are the slopes up to `first`, from there to `second`, and from there on.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    rates: tuple[np.ndarray, np.ndarray, np.ndarray]
-
-    def year(self, reading: np.ndarray) -> np.ndarray:
-        """Return when the clock shows a reading; infinite where it never does."""
-        early, middle, late = self.rates
-        at_first = early * self.first
-        at_second = at_first + middle * (self.second - self.first)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            year = np.where(
-                reading < at_first,
-                reading / early,
-                np.where(
-                    reading < at_second,
-                    self.first + (reading - at_first) / middle,
-                    self.second + (reading - at_second) / late,
-                ),
-            )
-        return np.where(np.isnan(year), np.inf, year)
-
-
-def _clock(config: CohortConfig, population: Population, conversion: Conversion | None) -> _Clock:
+def _clock(config: CohortConfig, population: Population, conversion: Conversion | None) -> Clock:
     """Set up the clock of every subject."""
     model, horizon = config.disability, config.schedule.horizon_years
     person = relative_hazard(config, population, model.loadings)
+    if population.stop_year is not None:
+        hazard = _hazard_under(config, person, population.is_patient)
+        return stopped_clock(config, population, conversion, hazard, horizon)
     before = np.where(population.is_patient, model.worsening_rate.take(population.phenotype), 0.0)
     after, converts = before, np.full(len(before), horizon)
     if conversion is not None:
@@ -143,11 +118,23 @@ def _clock(config: CohortConfig, population: Population, conversion: Conversion 
     ratio = arm_effect(config, population, "worsening_hazard_ratio")
     onset = np.minimum(arm_effect(config, population, "onset_years"), horizon)
     middle = np.where(converts < onset, after, before * ratio)
-    return _Clock(
-        first=np.minimum(converts, onset),
-        second=np.maximum(converts, onset),
+    return Clock(
+        breaks=(np.minimum(converts, onset), np.maximum(converts, onset)),
         rates=(before * person, middle * person, after * ratio * person),
     )
+
+
+def _hazard_under(
+    config: CohortConfig, person: np.ndarray, is_patient: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Return what gives hazards from arms, whether their effect has begun, and phenotypes."""
+    ratios = np.array([float(arm.worsening_hazard_ratio) for arm in config.arms])
+
+    def hazard(arm: np.ndarray, has_begun: np.ndarray, phenotype: np.ndarray) -> np.ndarray:
+        base = np.where(is_patient, config.disability.worsening_rate.take(phenotype), 0.0)
+        return base * person * np.where(has_begun, ratios[arm], 1.0)
+
+    return hazard
 
 
 def _stage(model: DisabilityModel, edss: np.ndarray) -> np.ndarray:
@@ -159,7 +146,7 @@ def _stage(model: DisabilityModel, edss: np.ndarray) -> np.ndarray:
 def _steps(
     model: DisabilityModel,
     baseline: np.ndarray,
-    clock: _Clock,
+    clock: Clock,
     horizon: float,
     streams: SubjectStreams,
 ) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtr
 
 from synthetic.clinical import RelapseModel
+from synthetic.clock import Clock
 from synthetic.config import CohortConfig
 from synthetic.draws import SubjectStreams, event_times
 from synthetic.population import Population, arm_effect, score
@@ -59,7 +60,12 @@ def draw_relapses(
     mean = np.where(population.is_patient, model.rate.take(population.phenotype), 0.0)
     frailty = _frailty(config, mean, relapse_activity(config, population, streams))
     rate = mean * frailty * arm_effect(config, population, "relapse_rate_ratio")
-    years = event_times(streams, "relapse gap", rate, config.schedule.horizon_years)
+    horizon = config.schedule.horizon_years
+    clock = None
+    if population.stop_year is not None:
+        later = mean * frailty * float(config.arms[0].relapse_rate_ratio)
+        clock = Clock(breaks=(np.minimum(population.stop_year, horizon),), rates=(rate, later))
+    years = event_times(streams, "relapse gap", rate, horizon, clock=clock)
     severity = np.empty_like(years)
     for k in range(years.shape[1]):
         severity[:, k] = model.severity * streams.exponential("relapse severity", k)

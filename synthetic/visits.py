@@ -104,6 +104,9 @@ def draw_calendar(model: ScheduleModel, streams: SubjectStreams) -> Calendar:
     """
     day = np.zeros((streams.n_subjects, len(model.weeks)), dtype=np.int64)
     reach = np.floor(model.window_days)
+    if reach == 0:
+        day[:] = 7 * np.array(model.weeks, dtype=np.int64)
+        return Calendar(weeks=model.weeks, day=day)
     for column, week in enumerate(model.weeks[1:], start=1):
         shift = np.clip(np.rint(model.window_sd * streams.normal("visit", week)), -reach, reach)
         day[:, column] = 7 * week + shift.astype(np.int64)

@@ -8,7 +8,9 @@ from pmsstats.cli.endpoint_commands import endpoints
 from pmsstats.cli.evidence_commands import evidence
 from pmsstats.cli.generate_commands import generate
 from pmsstats.cli.machine_commands import doctor, measures
+from pmsstats.cli.power_commands import power
 from pmsstats.cli.study_commands import check, demo, report
+from pmsstats.cli.trial_commands import simulate
 from pmsstats.provenance import package_version
 
 __all__ = ["main"]
@@ -24,5 +26,16 @@ def main() -> None:
     """
 
 
-for _command in (report, check, demo, generate, doctor, measures, endpoints, evidence):
+for _command in (
+    report,
+    check,
+    demo,
+    power,
+    simulate,
+    generate,
+    endpoints,
+    evidence,
+    measures,
+    doctor,
+):
     main.add_command(_command)

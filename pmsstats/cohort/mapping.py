@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, StrictInt
+from pydantic import BeforeValidator, StrictInt
 
 from pmsstats.cohort.dates import SERIAL_FORMATS, strptime_format
 from pmsstats.cohort.schema import (
@@ -19,7 +19,7 @@ from pmsstats.cohort.schema import (
     measure_from_dict,
 )
 from pmsstats.cohort.tables import ReadOptions
-from pmsstats.cohort.toml_types import check_toml, raise_problems
+from pmsstats.cohort.toml_types import NO_OTHER_KEYS, check_toml, raise_problems
 from pmsstats.cohort.units import conversion_factor, unit_of_name
 from pmsstats.errors import SchemaError, nearest
 from pmsstats.provenance import Origin
@@ -41,8 +41,6 @@ MAPPING_KEYS = ("origin", "tables", "columns", "labels", "measures")
 DATE_COLUMNS = ("date", "baseline_date")
 TIME_COLUMNS = ("day", "year", "date")
 """The ways to say when: days or years from baseline, or a calendar date."""
-
-_CONFIG = ConfigDict(extra="forbid")
 
 
 def _as_texts(value: Any) -> Any:
@@ -99,7 +97,7 @@ class TableSource:
         Layout ``adtte``: unit of AVAL.
     """
 
-    __pydantic_config__ = _CONFIG
+    __pydantic_config__ = NO_OTHER_KEYS
 
     path: str
     layout: Literal["wide", "long", "bds", "adsl", "adtte"] = "wide"
@@ -164,7 +162,7 @@ class ColumnSource:
         Fill ids with leading zeros up to this length.
     """
 
-    __pydantic_config__ = _CONFIG
+    __pydantic_config__ = NO_OTHER_KEYS
 
     column: str
     unit: str | None = None
@@ -178,7 +176,7 @@ class ColumnSource:
 class _MappingShape:
     """Types of the TOML tables."""
 
-    __pydantic_config__ = _CONFIG
+    __pydantic_config__ = NO_OTHER_KEYS
 
     tables: Mapping[str, Annotated[TableSource, _one_key("path")]]
     columns: Mapping[str, Mapping[str, Annotated[ColumnSource, _one_key("column")]]] = field(

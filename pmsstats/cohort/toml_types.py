@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pmsstats.errors import SchemaError, nearest
+from pmsstats.errors import DesignError, SchemaError, nearest
 
-__all__ = ["check_toml", "raise_problems"]
+__all__ = ["NO_OTHER_KEYS", "check_toml", "raise_problems"]
+
+NO_OTHER_KEYS = ConfigDict(extra="forbid")
+"""As ``__pydantic_config__`` of a dataclass: a key of the file that is no field is a problem."""
 
 _Kind = TypeVar("_Kind")
 _WANTED = {
@@ -18,6 +21,7 @@ _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
     "bool_type": "true or false",
     "mapping_type": 'a table, as in {key = "value"}',
     "dict_type": 'a table, as in {key = "value"}',
@@ -80,8 +84,8 @@ def raise_problems(problems: Sequence[str], source: str) -> None:
 
 def _describe(kind: Any, error: Mapping[str, Any], source: str) -> str:
     """Say one pydantic error in the words of a TOML file."""
-    *parents, key = [str(part) for part in error["loc"] if part != "[key]"] or [""]
-    where = f"[{'.'.join(parents)}] in {source}" if parents else source
+    *parents, key = [part for part in error["loc"] if part != "[key]"] or [""]
+    where = f"{_heading(parents)} in {source}" if parents else source
     found = error.get("input")
     match error["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
@@ -95,10 +99,21 @@ def _describe(kind: Any, error: Mapping[str, Any], source: str) -> str:
             return (
                 f"`{key}` of {where} must be {listed}, got {found!r}.{nearest(str(found), options)}"
             )
+        case "value_error" if isinstance(error["ctx"]["error"], DesignError):
+            place = _heading([*parents, key]) if key != "" else ""
+            return f"{place + ' in ' if place else ''}{source}: {error['ctx']['error']}"
         case "value_error":
             return f"`{key}` of {where} {error['ctx']['error']}, got {found!r}."
     wanted = _WANTED.get(error["type"], error["msg"])
     return f"`{key}` of {where} must be {wanted}, got {found!r}."
+
+
+def _heading(parts: Sequence[str | int]) -> str:
+    """Write the place of a key as TOML does; the items of a list are counted from 1."""
+    if len(parts) > 1 and isinstance(parts[1], int):
+        inside = "".join(f".{part}" for part in parts[2:])
+        return f"[[{parts[0]}]] number {parts[1] + 1}{inside}"
+    return f"[{'.'.join(map(str, parts))}]"
 
 
 def _literal_options(error: Mapping[str, Any]) -> list[str]:
@@ -107,18 +122,20 @@ def _literal_options(error: Mapping[str, Any]) -> list[str]:
     return [option.strip().strip("'") for option in text.split("', ")]
 
 
-def _known_keys(kind: Any, parents: Sequence[str]) -> list[str]:
+def _known_keys(kind: Any, parents: Sequence[str | int]) -> list[str]:
     """Walk down the types to the dataclass at a place, and list its fields."""
     for name in parents:
         kind = _child(kind, name)
     return [field.name for field in dataclasses.fields(kind)]
 
 
-def _child(kind: Any, name: str) -> Any:
+def _child(kind: Any, name: str | int) -> Any:
     """Return the type of what stands under a key."""
     if dataclasses.is_dataclass(kind):
-        return get_type_hints(kind)[name]
+        return get_type_hints(kind)[str(name)]
     origin = get_origin(kind)
-    if origin is not None and issubclass(origin, Mapping):
+    if origin is tuple:
+        return get_args(kind)[0]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return get_args(kind)[1]
     return kind

@@ -20,6 +20,7 @@ from pmsstats.report.svg import inline_svg
 __all__ = [
     "ReportFigure",
     "forest_figure",
+    "result_figure",
     "risk_years",
     "survival_figure",
     "trajectory_figure",
@@ -83,6 +84,32 @@ def _single(size: str, axes_height: float, draw: Draw) -> Figure:
     around = (ax.get_tightbbox().height - ax.get_window_extent().height) / figure.dpi
     figure.set_figheight(axes_height + around + 0.08)
     return figure
+
+
+def result_figure(
+    name: str, draw: Callable[[Axes], object], *, height: float, alt: str, caption: str
+) -> ReportFigure:
+    """Draw what a result draws on one axes, for a page and for a phone.
+
+    Parameters
+    ----------
+    name : str
+        ASCII identifier, unique in the report.
+    draw : callable
+        Draws on the axes it is given, as a result's ``plot``.
+    height : float
+        Of the axes, in inches.
+    alt, caption : str
+        See :class:`ReportFigure`.
+
+    Returns
+    -------
+    ReportFigure
+        The figure.
+    """
+    return _both_sizes(
+        name, alt, caption, lambda size: _single(size, height, lambda ax, _: draw(ax))
+    )
 
 
 def trajectory_figure(

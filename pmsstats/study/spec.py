@@ -8,11 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict
-
 from pmsstats.association.spec import SlopeVisits
 from pmsstats.cohort.mapping import MAPPING_KEYS, CohortMapping, parse_mapping
-from pmsstats.cohort.toml_types import check_toml, raise_problems
+from pmsstats.cohort.toml_types import NO_OTHER_KEYS, check_toml, raise_problems
 from pmsstats.endpoints import AnyRule, preset, rule_from_dict
 from pmsstats.errors import DesignError, SchemaError, nearest
 from pmsstats.results import to_plain
@@ -136,7 +134,7 @@ class StudySpec:
 class _AnalysisShape:
     """Types of the [analysis] table, before the outcome becomes a rule."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = NO_OTHER_KEYS
 
     measure: str
     outcome: Any
@@ -153,7 +151,7 @@ class _AnalysisShape:
 class _StudyShape:
     """Types of the part of a study file that is not about its tables."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = NO_OTHER_KEYS
 
     analysis: _AnalysisShape
     title: str = ""

@@ -17,8 +17,9 @@ from lifelines import CoxPHFitter
 from pmsstats.cohort.schema import PHENOTYPES
 from pmsstats.errors import DesignError
 from synthetic import Arm, CohortConfig, ConversionModel, PerPhenotype, defaults
+from synthetic.clock import Clock
 from synthetic.processes import FACTORS
-from synthetic.progression import Progression, _Clock, legal_edss, true_edss
+from synthetic.progression import Progression, legal_edss, true_edss
 
 MONTE_CARLO_ERRORS = 4
 N = 30_000
@@ -77,9 +78,8 @@ CLOCKS = [
 @pytest.mark.parametrize(("why", "reading", "expected"), CLOCKS, ids=[c[0] for c in CLOCKS])
 def test_hand_worked_clock(why, reading, expected):
     """Rates 2, 1 and 4 per year, with breaks after 1 and 2 years."""
-    clock = _Clock(
-        first=np.array([1.0]),
-        second=np.array([2.0]),
+    clock = Clock(
+        breaks=(np.array([1.0]), np.array([2.0])),
         rates=(np.array([2.0]), np.array([1.0]), np.array([4.0])),
     )
     assert clock.year(np.array([reading]))[0] == pytest.approx(expected)
@@ -87,7 +87,7 @@ def test_hand_worked_clock(why, reading, expected):
 
 def test_a_clock_that_stands_still_never_shows_the_reading():
     still, one = np.array([0.0]), np.array([1.0])
-    clock = _Clock(first=one, second=one, rates=(one, still, still))
+    clock = Clock(breaks=(one, one), rates=(one, still, still))
     assert clock.year(np.array([1.5]))[0] == np.inf
 
 

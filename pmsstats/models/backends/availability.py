@@ -33,7 +33,10 @@ _PYTHON_PARTS = (
     ("pyarrow", "reading and writing Parquet files", "pip install pmsstats"),
     ("rpy2", "mixed models, engine='lme4'", "pip install 'pmsstats[r]'"),
     ("pymer4", "mixed models, engine='lme4'", "pip install 'pmsstats[r]'"),
-    ("dask", "simulated trials on a cluster (none yet)", "pip install 'dask[distributed]'"),
+    ("numba", "speed of every batch: without it plain numpy does the same", "pip install pmsstats"),
+    ("joblib", "simulated trials on the cores of this machine", "pip install pmsstats"),
+    ("dask", "simulated trials on a cluster", "pip install 'pmsstats[dask]'"),
+    ("distributed", "simulated trials on a cluster", "pip install 'pmsstats[dask]'"),
 )
 _R_PARTS = (
     ("lme4", "mixed models, engine='lme4'"),
@@ -42,6 +45,7 @@ _R_PARTS = (
     ("pbkrtest", "Kenward-Roger degrees of freedom from R"),
     ("nlme", "making reference values anew"),
     ("survival", "making reference values anew"),
+    ("rpact", "making reference values anew"),
 )
 _R_PART_OF_NEW_PYMER4 = ("report", "mixed models, engine='lme4': pymer4 0.9 loads it")
 _MARK = "pmsstats-answer"

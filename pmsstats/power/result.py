@@ -1,0 +1,189 @@
+"""The answer of every closed form: one quantity, solved for the others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pmsstats.plots.power import plot_power_curve
+from pmsstats.plots.theme import wrapped
+from pmsstats.results import Exclusion, Result, format_number, to_plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["PowerResult"]
+
+_UNITS = {"duration": "years", "n_scans": "scans"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PowerResult(Result):
+    """Sample size, power or another quantity of a trial, solved for the others.
+
+    Parameters
+    ----------
+    method : str
+        Name of the closed form.
+    solved_for : str
+        ``"n"``, ``"power"``, ``"effect"``, ``"duration"`` or ``"n_scans"``.
+    value : float
+        What was solved for, before rounding (for ``"n"``: subjects in all arms).
+    n : tuple of int
+        Subjects to randomise to each arm, reference first, those who will drop out included.
+    power : float
+        With `n` after rounding up.
+    alpha : float
+        Type I error.
+    sides : int
+        1 or 2.
+    effect : float
+        In `effect_unit`.
+    effect_unit : str
+        What the effect is measured in, as ``"ml per year"`` or ``"log hazard ratio"``.
+    assumptions : str
+        What the numbers rest on, as one sentence.
+    inputs : tuple of (str, object)
+        Arguments, by name, as they were given.
+    details : tuple of (str, float, str)
+        Further quantities: name, value, unit (``n_events``, ``df``, ``n_scans``, ...).
+    curve : pandas.DataFrame
+        Columns ``n effect power``: power for numbers of subjects in all arms around `n`, and three
+        sizes of the effect.
+    n_interval : tuple of float, optional
+        Confidence interval of the number in all arms, where a pilot study gave the variances.
+    conf_level : float
+        Of that interval.
+    origin : {"real", "synthetic"}
+        Where the data of the pilot study come from.
+    references : tuple of str
+        Papers of the formula, with DOI.
+    """
+
+    method: str
+    solved_for: str
+    value: float
+    n: tuple[int, ...]
+    power: float
+    alpha: float
+    sides: int
+    effect: float
+    effect_unit: str
+    assumptions: str
+    inputs: tuple[tuple[str, object], ...]
+    curve: pd.DataFrame
+    details: tuple[tuple[str, float, str], ...] = ()
+    n_interval: tuple[float, float] | None = None
+    conf_level: float = 0.95
+    origin: str = "real"
+    references: tuple[str, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+
+    @property
+    def n_total(self) -> int:
+        """Subjects in all arms."""
+        return sum(self.n)
+
+    def headline(self) -> str:
+        """Return one sentence with what was solved for, and the assumptions as another."""
+        assumptions = self.assumptions.strip().rstrip(".")
+        return f"{self._finding()}. {assumptions[:1].upper()}{assumptions[1:]}."
+
+    def _finding(self) -> str:
+        """Say what was solved for."""
+        subjects, power = self._subjects(), f"{100 * self.power:.1f} % power"
+        effect = f"{self.effect:.4g} {self.effect_unit}".strip()
+        words = {
+            "n": f"{subjects} give {power} to find an effect of {effect}",
+            "power": f"{subjects} give {power} to find an effect of {effect}",
+            "effect": f"With {subjects}, the effect found with {power} is {effect}",
+            "duration": f"With {subjects}, {power} to find an effect of {effect} takes "
+            f"{self.value:.3g} years",
+            "n_scans": f"With {subjects}, {power} to find an effect of {effect} takes "
+            f"{_whole_up(self.value):g} scans of each subject",
+        }
+        interval = ""
+        if self.n_interval is not None:
+            low, high = (f"{_whole_up(end):.0f}" for end in self.n_interval)
+            level = f"{100 * self.conf_level:g} % interval from the pilot data"
+            interval = f" ({level}: {low} to {high} subjects)"
+        return words[self.solved_for] + interval
+
+    def _subjects(self) -> str:
+        """Say how many subjects there are, and in which arms."""
+        if len(self.n) == 1:
+            return f"{self.n[0]} subjects"
+        return f"{self.n_total} subjects ({' + '.join(str(k) for k in self.n)})"
+
+    def table(self) -> pd.DataFrame:
+        """Return quantities with their units: columns ``quantity value unit``."""
+        arms = (
+            ("n_reference", "n_treated")
+            if len(self.n) == 2
+            else tuple(f"n_arm_{i + 1}" for i in range(len(self.n)))
+        )
+        rows: list[tuple[str, float, str]] = [("n", self.n_total, "subjects")]
+        if self.solved_for == "n":
+            rows.append(("n_unrounded", self.value, "subjects"))
+        if self.n_interval is not None:
+            ends = zip(("n_low", "n_high"), self.n_interval, strict=True)
+            rows += [(name, end, "subjects") for name, end in ends]
+        rows += [(name, k, "subjects") for name, k in zip(arms, self.n, strict=True)]
+        rows += [
+            ("power", self.power, "probability"),
+            ("alpha", self.alpha, "probability"),
+            ("sides", self.sides, ""),
+            ("effect", self.effect, self.effect_unit),
+        ]
+        if self.solved_for in _UNITS and self.solved_for not in {d[0] for d in self.details}:
+            rows.append((self.solved_for, self.value, _UNITS[self.solved_for]))
+        frame = pd.DataFrame([*rows, *self.details], columns=["quantity", "value", "unit"])
+        return frame.astype({"value": float})
+
+    def display(self) -> pd.DataFrame:
+        """Return the table as it is shown: text, whole numbers without decimals."""
+        rows = self.table()
+        values = [
+            format_number(round(v)) if math.isfinite(v) and v == round(v) else format_number(v)
+            for v in rows["value"]
+        ]
+        names = [name.replace("_", " ") for name in rows["quantity"]]
+        return pd.DataFrame({"Quantity": names, "Value": values, "Unit": rows["unit"]})
+
+    def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
+        """Draw power against the number of subjects, with `n` marked."""
+        sizes = sorted(set(self.curve["effect"]), key=abs)
+        labels = {size: f"{size:.3g}" for size in sizes}
+        order = list(dict.fromkeys(labels.values()))
+        groups = pd.Categorical(self.curve["effect"].map(labels), order)
+        options = {
+            "group": "group",
+            "group_label": wrapped(f"effect ({self.effect_unit})", 34, 1),
+            "mark": (self.n_total, self.power),
+            "origin": self.origin,
+            **kws,
+        }
+        return plot_power_curve(self.curve.assign(group=groups), ax=ax, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        names = [f.name for f in fields(self) if f.name not in {"inputs", "details"}]
+        return {
+            "schema": "power_result/1",
+            "headline": self.headline(),
+            "n_total": self.n_total,
+            **{name: to_plain(getattr(self, name)) for name in names},
+            "inputs": {name: to_plain(value) for name, value in self.inputs},
+            "details": [
+                {"quantity": name, "value": to_plain(value), "unit": unit}
+                for name, value, unit in self.details
+            ],
+        }
+
+
+def _whole_up(value: float) -> float:
+    """Round up, except what is infinite."""
+    return math.ceil(value - 1e-9) if math.isfinite(value) else value

@@ -1,0 +1,165 @@
+"""Several designs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pmsstats.errors import DesignError
+from pmsstats.plots.operating import plot_designs
+from pmsstats.results import Exclusion, Result, to_plain
+from pmsstats.trials.result import SimulationResult
+from pmsstats.trials.scenario import Scenario
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["DesignComparison", "named_scenarios"]
+
+_QUANTITIES = (
+    "power", "type1_error", "success", "familywise_error", "disjunctive_power", "bias", "coverage",
+    "stopped_for_efficacy", "stopped_for_futility", "expected_n", "expected_years", "failed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class DesignComparison(Result):
+    """Operating characteristics of several designs.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Designs, in the order in which they were given.
+    results : tuple of SimulationResult
+        One per design. All use the same seed: where sizes and schedules agree, they are of the
+        same virtual people.
+    origin : {"real", "synthetic"}
+        Always synthetic.
+    exclusions : tuple of Exclusion
+        None: failed analyses are counted in each result.
+    """
+
+    names: tuple[str, ...]
+    results: tuple[SimulationResult, ...]
+    origin: str = "synthetic"
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def __getitem__(self, name: str) -> SimulationResult:
+        """Return the result of a design."""
+        if name not in self.names:
+            raise DesignError(f"There is no design {name!r}; there are {', '.join(self.names)}.")
+        return self.results[self.names.index(name)]
+
+    def headline(self) -> str:
+        """Return the success of each design in one sentence."""
+        parts = []
+        for name, result in zip(self.names, self.results, strict=True):
+            share, error = result.value("success")
+            subjects = result.value("expected_n")[0]
+            parts.append(
+                f"{name} {100 * share:.1f} % ({100 * error:.2g}) with {subjects:.0f} subjects"
+            )
+        return f"Simulated success (Monte Carlo error) of {len(parts)} designs: {'; '.join(parts)}."
+
+    def operating(self) -> pd.DataFrame:
+        """Return all operating characteristics.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``design quantity analysis comparison look value mcse n_replicates``.
+        """
+        frames = [
+            result.operating.assign(design=name)
+            for name, result in zip(self.names, self.results, strict=True)
+        ]
+        joined = pd.concat(frames, ignore_index=True)
+        return joined[["design", *joined.columns.drop("design")]]
+
+    def table(self) -> pd.DataFrame:
+        """Return the primary analysis side by side.
+
+        One row per design and comparison: ``design comparison n_replicates``, then each quantity
+        and its Monte Carlo standard error as ``<quantity>_mcse``; quantities that a design does
+        not have are missing.
+        """
+        rows = [
+            row
+            for name, result in zip(self.names, self.results, strict=True)
+            for row in _rows(name, result)
+        ]
+        frame = pd.DataFrame(rows)
+        wanted = [c for q in _QUANTITIES for c in (q, f"{q}_mcse") if c in frame]
+        return frame[["design", "comparison", "n_replicates", *wanted]]
+
+    def plot(self, *, ax: Axes | None = None, quantity: str = "success", **kws: Any) -> Axes:
+        """Draw one quantity of each design with its Monte Carlo interval."""
+        table = self.operating()
+        rows = table[(table["quantity"] == quantity) & (table["look"] == 0)]
+        primary = {
+            name: result.scenario.decision.analysis
+            for name, result in zip(self.names, self.results, strict=True)
+        }
+        ours = [r["analysis"] in {"", primary[r["design"]]} for r in rows.to_dict("records")]
+        rows = rows[ours]
+        if rows.empty:
+            known = ", ".join(dict.fromkeys(table["quantity"]))
+            raise DesignError(f"`quantity` {quantity!r} is none of these: {known}.")
+        return plot_designs(rows, quantity=quantity, ax=ax, origin=self.origin, **kws)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "schema": "design_comparison/1",
+            "headline": self.headline(),
+            "origin": self.origin,
+            "designs": [
+                {"name": name, **result.to_dict()}
+                for name, result in zip(self.names, self.results, strict=True)
+            ],
+            "exclusions": to_plain(self.exclusions),
+        }
+
+
+def _rows(name: str, result: SimulationResult) -> list[dict[str, Any]]:
+    """Return one row per comparison of the primary analysis."""
+    table = result.operating[result.operating["look"] == 0]
+    primary = table[table["analysis"].isin(["", result.scenario.decision.analysis])]
+    comparisons = [c for c in dict.fromkeys(primary["comparison"]) if c] or [""]
+    rows = []
+    for comparison in comparisons:
+        ours = primary[primary["comparison"].isin(["", comparison])].to_dict("records")
+        row: dict[str, Any] = {
+            "design": name, "comparison": comparison, "n_replicates": result.n_replicates
+        }  # fmt: skip
+        for cell in ours:
+            row[cell["quantity"]] = cell["value"]
+            row[f"{cell['quantity']}_mcse"] = cell["mcse"]
+        rows.append(row)
+    return rows
+
+
+def named_scenarios(designs: Mapping[str, Scenario]) -> tuple[Scenario, ...]:
+    """Return scenarios under the names of a mapping.
+
+    Parameters
+    ----------
+    designs : mapping of str to Scenario
+        Designs by name.
+
+    Returns
+    -------
+    tuple of Scenario
+        In order.
+
+    Raises
+    ------
+    DesignError
+        If there is none.
+    """
+    if not designs:
+        raise DesignError("`designs` must hold one scenario or more, got none.")
+    return tuple(replace(scenario, name=name) for name, scenario in designs.items())

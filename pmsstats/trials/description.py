@@ -1,0 +1,213 @@
+"""A scenario in plain words, part by part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pmsstats.results import format_number
+from pmsstats.trials.scenario import (
+    Accrual,
+    DecisionRule,
+    IntercurrentEvent,
+    Interim,
+    Scenario,
+    TrialAnalysis,
+    TrialArm,
+    TrialEndpoint,
+)
+
+__all__ = ["describe_scenario"]
+
+METHODS = {
+    "random_slope": "difference of slopes (random intercepts and slopes, REML, Satterthwaite)",
+    "mmrm": "difference at the last visit (mixed model for repeated measures)",
+    "ancova": "change, adjusted for baseline (ANCOVA)",
+    "change": "change from baseline (t-test)",
+    "log_rank": "log-rank test",
+    "cox": "hazard ratio (Cox model)",
+    "counts": "ratio of rates (negative binomial)",
+    "proportion": "proportion with progression",
+    "multivariate": "several outcomes in one mixed model, combined into one effect",
+    "imputation": "multiple imputation",
+    "model": "a mixed model by formula",
+}
+_BOUNDARIES = {
+    "none": "all of it at the end",
+    "obrien_fleming": "O'Brien-Fleming boundaries",
+    "pocock": "Pocock boundaries",
+    "ld_obrien_fleming": "O'Brien-Fleming-like spending (Lan-DeMets)",
+    "ld_pocock": "Pocock-like spending (Lan-DeMets)",
+    "wang_tsiatis": "Wang-Tsiatis boundaries",
+    "kim_demets": "power-family spending (Kim-DeMets)",
+    "hwang_shih_decani": "gamma-family spending (Hwang-Shih-DeCani)",
+}
+_RULES = {
+    "group_sequential": "stop for efficacy or futility",
+    "select_arms": "drop arms that do not pass",
+    "sample_size": "re-estimate the number of subjects",
+    "enrichment": "restrict to a subgroup if it alone responds",
+}
+_TIMINGS = {
+    "year": "in calendar year {value:g}",
+    "enrolled": "when {value:g} subjects are randomised",
+    "followed": "when {percent:g} % have reached {week}",
+    "events": "after {value:g} events",
+    "information": "at {percent:g} % of the final information",
+}
+
+
+def describe_scenario(scenario: Scenario) -> tuple[tuple[str, str], ...]:
+    """Say in plain words what a scenario is.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The trial.
+
+    Returns
+    -------
+    tuple of (str, str)
+        What is described, and the sentence; parts that are absent are left out.
+    """
+    parts = [
+        ("Population", _with_settings(scenario.population.model, scenario.population.settings)),
+        ("Arms", "; ".join(_arm(arm) for arm in scenario.arms)),
+        ("Recruitment", _recruitment(scenario.accrual)),
+        ("Visits", _visits(scenario)),
+        ("Not seen", _not_seen(scenario)),
+        ("After randomisation", "; ".join(_event(event) for event in scenario.intercurrent)),
+        ("Endpoints", "; ".join(_endpoint(endpoint) for endpoint in scenario.endpoints)),
+        ("Analyses", "; ".join(_analysis(analysis) for analysis in scenario.analyses)),
+        ("Interim looks", "; ".join(_interim(interim) for interim in scenario.interims)),
+        ("Success", _decision(scenario.decision)),
+        ("Source", scenario.citation),
+    ]
+    return tuple((label, text) for label, text in parts if text)
+
+
+def _with_settings(text: str, settings: Mapping[str, Any]) -> str:
+    """Add settings in brackets."""
+    inner = ", ".join(f"{key} {_setting(value)}" for key, value in settings.items())
+    return f"{text} ({inner})" if inner else text
+
+
+def _setting(value: Any) -> str:
+    """Write a setting."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_setting(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return " to ".join(map(_setting, value)) if len(value) == 2 else _listed(value)
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """Write a list."""
+    return ", ".join(_setting(value) for value in values)
+
+
+def _arm(arm: TrialArm) -> str:
+    """Describe an arm."""
+    parts = [f"ratio {arm.ratio:g}"] if arm.ratio != 1 else []
+    parts += [arm.treatment] if arm.treatment and arm.treatment != arm.name else []
+    parts += [f"{key} {_setting(value)}" for key, value in arm.effects.items()]
+    parts += [f"with {' and '.join(arm.factors)}"] if arm.factors else []
+    parts += [f"opens in year {arm.opens_year:g}"] if arm.opens_year else []
+    parts += [f"closes in year {arm.closes_year:g}"] if math.isfinite(arm.closes_year) else []
+    return f"{arm.name} ({', '.join(parts)})" if parts else arm.name
+
+
+def _recruitment(accrual: Accrual) -> str:
+    """Describe who enters when."""
+    pace = {
+        "uniform": "evenly",
+        "poisson": "at random times",
+        "ramp": f"with a rise over the first {accrual.ramp_years:g} years",
+    }[accrual.pattern]
+    over = f"over {accrual.years:g} years, {pace}" if accrual.years else "all on the first day"
+    how = "permuted blocks" if accrual.allocation == "blocks" else "simple randomisation"
+    return f"{accrual.n_subjects:,} subjects {over}; {how}"
+
+
+def _visits(scenario: Scenario) -> str:
+    """Describe the schedule."""
+    schedule = scenario.schedule
+    text = f"weeks {_listed(schedule.weeks)}"
+    if schedule.imaging_weeks is not None and schedule.imaging_weeks != schedule.weeks:
+        text += f"; scans in weeks {_listed(schedule.imaging_weeks)}"
+    window = schedule.window_days
+    return text + (f"; within {window:g} days" if window else "")
+
+
+def _not_seen(scenario: Scenario) -> str:
+    """Describe what is missing."""
+    dropout = scenario.dropout
+    who = {
+        "mcar": "completely at random",
+        "mar": "more after a worsening that was seen",
+        "mnar": "more before a worsening that nobody sees",
+    }[dropout.mechanism]
+    parts = [
+        (dropout.share, f"{100 * dropout.share:g} % drop out before the end, {who}"),
+        (dropout.missed_visit, f"{100 * dropout.missed_visit:g} % of visits are missed"),
+        (dropout.missed_scan, f"{100 * dropout.missed_scan:g} % of scans are missed"),
+        (dropout.death_rate, f"{100 * dropout.death_rate:g} % die per year"),
+    ]
+    return "; ".join(text for value, text in parts if value) or "nothing"
+
+
+def _event(event: IntercurrentEvent) -> str:
+    """Describe an intercurrent event."""
+    rates = [f"{100 * event.rate:g} % per year"]
+    rates += [f"{100 * rate:g} % in {arm}" for arm, rate in event.rates.items()]
+    seen = "" if event.seen_after == 1 else f"; {100 * event.seen_after:g} % are seen after it"
+    return f"{event.name} ({', '.join(rates)}; the effect {event.effect_after}{seen})"
+
+
+def _endpoint(endpoint: TrialEndpoint) -> str:
+    """Describe an endpoint."""
+    if endpoint.rule:
+        return f"{endpoint.name}: time to {endpoint.rule} of {endpoint.measure}"
+    return f"{endpoint.name}: {endpoint.measure} ({endpoint.better} is better)"
+
+
+def _analysis(analysis: TrialAnalysis) -> str:
+    """Describe an analysis."""
+    of = " + ".join(analysis.endpoints) or analysis.endpoint
+    parts = [f"{analysis.name}: {METHODS[analysis.method]} of {of}"]
+    if analysis.from_week or math.isfinite(analysis.to_week):
+        until = f"to {analysis.to_week:g}" if math.isfinite(analysis.to_week) else "on"
+        parts.append(f"from week {analysis.from_week:g} {until}")
+    parts += [f"adjusted for {_listed(analysis.covariates)}"] if analysis.covariates else []
+    parts += [f"{how} for {event}" for event, how in analysis.strategies.items()]
+    parts += [f"only {name} {_setting(limits)}" for name, limits in analysis.subgroup.items()]
+    return ", ".join(parts)
+
+
+def _interim(interim: Interim) -> str:
+    """Describe an interim look."""
+    week = "the last visit" if interim.week is None else f"week {interim.week:g}"
+    when = _TIMINGS[interim.at].format(
+        value=interim.value, percent=float(format_number(100 * interim.value, 6)), week=week
+    )
+    rule = _with_settings(_RULES[interim.rule], interim.options)
+    return f"{interim.name}: {when}, {rule}, by {interim.analysis}"
+
+
+def _decision(decision: DecisionRule) -> str:
+    """Describe the decision."""
+    end = {
+        "events": f"after {decision.final_value or 0:g} events",
+        "followed": "when everybody has reached the last visit or left",
+        "year": f"in calendar year {decision.final_value or 0:g}",
+    }[decision.final]
+    text = (
+        f"{decision.analysis}, one-sided {100 * decision.alpha:g} %, "
+        f"{_BOUNDARIES.get(decision.boundary, decision.boundary)}; the end comes {end}"
+    )
+    if decision.futility:
+        text += f"; futility: {_setting(decision.futility)}"
+    if decision.multiplicity != "none":
+        text += f"; {decision.multiplicity.capitalize()} over the comparisons"
+    return text

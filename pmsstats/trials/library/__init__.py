@@ -1,0 +1,12 @@
+"""Published trials of progressive MS as scenarios, and what they found."""
+
+from __future__ import annotations
+
+from pmsstats.trials.library.entries import (
+    LibraryTrial,
+    PublishedFinding,
+    library_trial,
+    trial_library,
+)
+
+__all__ = ["LibraryTrial", "PublishedFinding", "library_trial", "trial_library"]

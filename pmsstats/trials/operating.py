@@ -1,0 +1,429 @@
+"""Operating characteristics of a simulated trial, each with its Monte Carlo standard error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pmsstats.trials.outcomes import BlockOutcome
+from pmsstats.trials.scenario import Scenario
+
+__all__ = [
+    "OPERATING_COLUMNS",
+    "Measure",
+    "benefit_sign",
+    "estimate_performance",
+    "failure_ledger",
+    "final_answers",
+    "mean_measure",
+    "operating_characteristics",
+    "share_measure",
+]
+
+OPERATING_COLUMNS = (
+    "quantity", "analysis", "comparison", "look", "value", "mcse", "n_replicates",
+)  # fmt: skip
+"""Columns of the table of operating characteristics."""
+_LEDGER_COLUMNS = ("analysis", "look", "reason", "n_replicates", "share", "first_replicates")
+_HARM_IN_ERRORS = 3.0  # a simulated truth this many errors below 0 is taken as harm
+_REPLICATES_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One operating characteristic.
+
+    Parameters
+    ----------
+    value : float
+        Its estimate from the replicates.
+    mcse : float
+        Monte Carlo standard error.
+    n_replicates : int
+        On which it rests.
+    """
+
+    value: float
+    mcse: float
+    n_replicates: int
+
+
+def share_measure(hits: np.ndarray) -> Measure:
+    """Estimate a probability.
+
+    Parameters
+    ----------
+    hits : ndarray of bool, shape (n_replicates,)
+        Whether it happened.
+
+    Returns
+    -------
+    Measure
+        Share, with the binomial standard error (0 where it happened always or never).
+
+    Examples
+    --------
+    >>> share_measure(np.array([True, True, False, True]))
+    Measure(value=0.75, mcse=0.21650635094610965, n_replicates=4)
+    """
+    n = len(hits)
+    if n == 0:
+        return Measure(value=math.nan, mcse=math.nan, n_replicates=0)
+    share = float(np.mean(hits))
+    return Measure(value=share, mcse=math.sqrt(share * (1 - share) / n), n_replicates=n)
+
+
+def mean_measure(values: np.ndarray) -> Measure:
+    """Estimate an expectation.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_replicates,)
+        One per replicate.
+
+    Returns
+    -------
+    Measure
+        Mean, with the standard error of a mean.
+    """
+    n = len(values)
+    mean = float(np.mean(values)) if n else math.nan
+    mcse = math.sqrt(_variance(values) / n) if n > 1 else math.nan
+    return Measure(value=mean, mcse=mcse, n_replicates=n)
+
+
+def _variance(values: np.ndarray) -> float:
+    """Return the sample variance: exactly 0 of values that are all the same."""
+    return float(np.var(values, ddof=1)) if np.ptp(values) > 0 else 0.0
+
+
+def estimate_performance(
+    estimate: np.ndarray,
+    std_error: np.ndarray,
+    conf_low: np.ndarray,
+    conf_high: np.ndarray,
+    *,
+    truth: float = math.nan,
+    truth_error: float = 0.0,
+) -> dict[str, Measure]:
+    """Measure how estimates behave around the true value.
+
+    Parameters
+    ----------
+    estimate, std_error, conf_low, conf_high : ndarray, shape (n_replicates,)
+        Of the replicates with an answer.
+    truth : float
+        True value; not a number where unknown: only what needs none is then given.
+    truth_error : float
+        Its standard error, where it was itself simulated: part of the error of the bias.
+
+    Returns
+    -------
+    dict of str to Measure
+        ``mean_estimate``, ``empirical_se``, ``model_se``, ``model_se_relative_error`` (a share:
+        0.05 says that model standard errors are 5 % too large), ``bias_eliminated_coverage``, and
+        with a truth ``bias``, ``relative_bias`` (a share, where the truth is not 0), ``mse`` and
+        ``coverage``.
+
+    Notes
+    -----
+    Formulas of Table 6 of [1]_. The model standard error is the root of the mean squared one.
+
+    References
+    ----------
+    .. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical
+       methods. Stat Med 2019;38:2074-2102. doi:10.1002/sim.8086
+    """
+    n = len(estimate)
+    mean = mean_measure(estimate)
+    if n < 2:
+        return {"mean_estimate": mean}
+    empirical = mean.mcse * math.sqrt(n)
+    centred = (conf_low <= mean.value) & (mean.value <= conf_high)
+    found = {
+        "mean_estimate": mean,
+        "empirical_se": Measure(
+            value=empirical, mcse=empirical / math.sqrt(2 * (n - 1)), n_replicates=n
+        ),
+        **_model_errors(std_error, empirical),
+        "bias_eliminated_coverage": share_measure(centred),
+    }
+    if math.isnan(truth):
+        return found
+    bias_error = math.hypot(mean.mcse, truth_error)
+    found["bias"] = Measure(value=mean.value - truth, mcse=bias_error, n_replicates=n)
+    if truth != 0:
+        found["relative_bias"] = Measure(
+            value=(mean.value - truth) / truth, mcse=bias_error / abs(truth), n_replicates=n
+        )
+    found["mse"] = mean_measure((estimate - truth) ** 2)
+    found["coverage"] = share_measure((conf_low <= truth) & (truth <= conf_high))
+    return found
+
+
+def _model_errors(std_error: np.ndarray, empirical: float) -> dict[str, Measure]:
+    """Compare the standard errors that analyses state with the spread of the estimates."""
+    n = len(std_error)
+    squared = std_error**2
+    model = math.sqrt(float(np.mean(squared)))
+    if model == 0 or empirical == 0:
+        return {"model_se": Measure(value=model, mcse=math.nan, n_replicates=n)}
+    spread = _variance(squared) / (4 * n * model**4)  # relative variance of `model`
+    ratio = model / empirical
+    return {
+        "model_se": Measure(value=model, mcse=model * math.sqrt(spread), n_replicates=n),
+        "model_se_relative_error": Measure(
+            value=ratio - 1, mcse=ratio * math.sqrt(spread + 1 / (2 * (n - 1))), n_replicates=n
+        ),
+    }
+
+
+def final_answers(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Keep the last look of each replicate, analysis and comparison.
+
+    Parameters
+    ----------
+    estimates : pandas.DataFrame
+        As in :class:`BlockOutcome`, sorted by replicate and look.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows that no later look follows.
+    """
+    keys = ["replicate", "analysis", "comparison"]
+    return estimates[~estimates.duplicated(keys, keep="last")].reset_index(drop=True)
+
+
+def benefit_sign(rows: pd.DataFrame) -> int:
+    """Say which sign of an estimate is the patient's gain.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Columns ``estimate z``: a positive `z` is a gain.
+
+    Returns
+    -------
+    int
+        1 or -1.
+    """
+    return -1 if float(np.nansum(rows["estimate"] * rows["z"])) < 0 else 1
+
+
+def operating_characteristics(
+    scenario: Scenario, outcome: BlockOutcome, truth: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Sum up simulated trials.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The trial.
+    outcome : BlockOutcome
+        Of consecutive replicates, at least one.
+    truth : pandas.DataFrame, optional
+        Columns ``analysis comparison value std_error``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``quantity analysis comparison look value mcse n_replicates``; `look` is 0 for what
+        concerns the whole trial. Shares are between 0 and 1.
+
+    Notes
+    -----
+    A replicate whose analysis failed counts as no success in ``power`` and ``type1_error``; the
+    same among replicates with an answer is ``power_given_answer`` and
+    ``type1_error_given_answer``. It is a type I error where the true value is no gain. Estimates
+    are those of the last look at which there is one.
+    """
+    true = _true_values(truth)
+    rows = [
+        *_comparisons(scenario, outcome, true),
+        *_families(scenario, outcome, true),
+        *_courses(scenario, outcome),
+        *_arms(scenario, outcome, true),
+    ]
+    records = [
+        (quantity, analysis, comparison, look, m.value, m.mcse, m.n_replicates)
+        for quantity, analysis, comparison, look, m in rows
+    ]
+    return pd.DataFrame(records, columns=list(OPERATING_COLUMNS))
+
+
+_Row = tuple[str, str, str, int, Measure]
+_Truth = dict[tuple[str, str], tuple[float, float]]
+
+
+def _true_values(truth: pd.DataFrame | None) -> _Truth:
+    """Look up value and standard error by analysis and comparison."""
+    if truth is None:
+        return {}
+    columns = (truth[name] for name in ("analysis", "comparison", "value", "std_error"))
+    return {
+        (a, c): (float(value), float(error))
+        for a, c, value, error in zip(*columns, strict=True)
+        if not math.isnan(value)
+    }
+
+
+def _is_null(true: tuple[float, float] | None, sign: int) -> bool:
+    """Say whether a rejection would be an error: there is no gain."""
+    if true is None:
+        return False
+    value, error = true
+    return value == 0 or sign * value < -_HARM_IN_ERRORS * error
+
+
+def _ids(outcome: BlockOutcome) -> np.ndarray:
+    """Return the replicates, ascending."""
+    return outcome.trials["replicate"].to_numpy()
+
+
+def _happened(replicates: np.ndarray, rows: pd.DataFrame, column: str = "rejected") -> np.ndarray:
+    """Say of each replicate whether some row of it is marked."""
+    marked = rows["replicate"].to_numpy()[rows[column].to_numpy(dtype=bool)]
+    hit = np.zeros(len(replicates), dtype=bool)
+    hit[marked - replicates[0]] = True
+    return hit
+
+
+def _groups(estimates: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield the rows of each analysis and comparison, in the order in which they appear."""
+    by = estimates.groupby(["analysis", "comparison"], sort=False)
+    for (analysis, comparison), rows in by:
+        yield str(analysis), str(comparison), rows
+
+
+def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterator[_Row]:
+    """Yield rejections and the behaviour of estimates, by analysis and comparison."""
+    replicates = _ids(outcome)
+    order = {analysis.name: i for i, analysis in enumerate(scenario.analyses)}
+    groups = sorted(_groups(outcome.estimates), key=lambda g: order.get(g[0], len(order)))
+    for analysis, comparison, rows in groups:
+        known = true.get((analysis, comparison))
+        name = "type1_error" if _is_null(known, benefit_sign(rows)) else "power"
+        rejected = _happened(replicates, rows)
+        usable = rows[np.isfinite(rows["estimate"]) & np.isfinite(rows["std_error"])]
+        answered = np.zeros(len(replicates), dtype=bool)
+        answered[usable["replicate"].to_numpy() - replicates[0]] = True
+        yield name, analysis, comparison, 0, share_measure(rejected)
+        yield f"{name}_given_answer", analysis, comparison, 0, share_measure(rejected[answered])
+        last = usable[~usable["replicate"].duplicated(keep="last")]
+        columns = (last[c].to_numpy() for c in ("estimate", "std_error", "conf_low", "conf_high"))
+        value, error = known or (math.nan, 0.0)
+        if known is not None:
+            yield (
+                "truth",
+                analysis,
+                comparison,
+                0,
+                Measure(value=value, mcse=error, n_replicates=len(replicates)),
+            )
+        for quantity, measure in estimate_performance(
+            *columns, truth=value, truth_error=error
+        ).items():
+            yield quantity, analysis, comparison, 0, measure
+
+
+def _families(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterator[_Row]:
+    """Yield what concerns all comparisons of the primary analysis together."""
+    replicates, primary = _ids(outcome), scenario.decision.analysis
+    yield "success", primary, "", 0, share_measure(outcome.trials["success"].to_numpy())
+    groups = [(c, rows) for a, c, rows in _groups(outcome.estimates) if a == primary]
+    if len(groups) < 2:
+        return
+    hits = {c: _happened(replicates, rows) for c, rows in groups}
+    null = [c for c, rows in groups if _is_null(true.get((primary, c)), benefit_sign(rows))]
+    real = [c for c in hits if c not in null]
+    if null:
+        errors = np.any([hits[c] for c in null], axis=0)
+        yield "familywise_error", primary, "", 0, share_measure(errors)
+    if real:
+        found = np.array([hits[c] for c in real])
+        yield "disjunctive_power", primary, "", 0, share_measure(found.any(axis=0))
+        yield "conjunctive_power", primary, "", 0, share_measure(found.all(axis=0))
+
+
+def _courses(scenario: Scenario, outcome: BlockOutcome) -> Iterator[_Row]:
+    """Yield size, duration and where trials end."""
+    trials, primary = outcome.trials, scenario.decision.analysis
+    yield "expected_n", "", "", 0, mean_measure(trials["n_enrolled"].to_numpy(dtype=float))
+    yield "expected_years", "", "", 0, mean_measure(trials["duration_years"].to_numpy())
+    final = final_answers(outcome.estimates[outcome.estimates["analysis"] == primary])
+    most = final.groupby("replicate", sort=False)["n_events"].max().to_numpy(dtype=float)
+    if most.any():
+        yield "expected_events", primary, "", 0, mean_measure(most)
+    stopped, looks = trials["stopped_for"].to_numpy(), trials["n_looks"].to_numpy()
+    for kind in ("efficacy", "futility"):
+        for look in range(len(scenario.interims) + 1) if scenario.interims else ():
+            here = (stopped == kind) & ((look == 0) | (looks == look))
+            yield f"stopped_for_{kind}", primary, "", look, share_measure(here)
+    yield "failed", "", "", 0, share_measure(trials["failed"].to_numpy())
+
+
+def _arms(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterator[_Row]:
+    """Yield which arms are dropped, and whether the best one goes on to the end."""
+    if not any(interim.rule == "select_arms" for interim in scenario.interims):
+        return
+    replicates, primary = _ids(outcome), scenario.decision.analysis
+    looks = range(len(scenario.interims) + 1)
+    kept: dict[str, np.ndarray] = {}
+    for arm in scenario.arm_names[1:]:
+        rows = outcome.arms[outcome.arms["arm"] == arm]
+        at = np.zeros(len(replicates), dtype=np.int64)
+        at[rows["replicate"].to_numpy() - replicates[0]] = rows["dropped_at"].to_numpy()
+        kept[arm] = at == 0
+        for look in looks:
+            here = at > 0 if look == 0 else at == look
+            yield "dropped", primary, arm, look, share_measure(here)
+    best = _best_arm(outcome, true, primary, tuple(kept))
+    if best is not None:
+        yield "best_arm_kept", primary, best, 0, share_measure(kept[best])
+
+
+def _best_arm(
+    outcome: BlockOutcome, true: _Truth, primary: str, arms: tuple[str, ...]
+) -> str | None:
+    """Return the arm with the largest true gain; None where that is not known, or tied."""
+    values = [true.get((primary, arm)) for arm in arms]
+    if any(value is None for value in values):
+        return None
+    rows = outcome.estimates[outcome.estimates["analysis"] == primary]
+    gains = [benefit_sign(rows) * value[0] for value in values if value is not None]
+    largest = max(gains)
+    return arms[gains.index(largest)] if gains.count(largest) == 1 and largest > 0 else None
+
+
+def failure_ledger(outcome: BlockOutcome) -> pd.DataFrame:
+    """Count failed analyses by reason.
+
+    Parameters
+    ----------
+    outcome : BlockOutcome
+        Of all replicates.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``analysis look reason n_replicates share first_replicates``. Rows with an empty
+        `analysis` count trials without a final answer; the others analyses, at each look.
+    """
+    trials, estimates = outcome.trials, outcome.estimates
+    failed = trials.loc[trials["failed"], ["replicate", "reason"]].assign(analysis="", look=0)
+    without = estimates.loc[estimates["reason"] != "", ["replicate", "reason", "analysis", "look"]]
+    both = pd.concat([failed, without], ignore_index=True)
+    both = both.drop_duplicates(["analysis", "look", "reason", "replicate"])
+    records = []
+    for (analysis, look, reason), rows in both.groupby(["analysis", "look", "reason"], sort=True):
+        ids = rows["replicate"].tolist()
+        shown = ", ".join(map(str, ids[:_REPLICATES_NAMED]))
+        more = ", ..." if len(ids) > _REPLICATES_NAMED else ""
+        share = len(ids) / len(trials)
+        records.append((analysis, look, reason, len(ids), share, shown + more))
+    return pd.DataFrame(records, columns=list(_LEDGER_COLUMNS))

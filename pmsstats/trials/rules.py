@@ -1,0 +1,108 @@
+"""What rules at looks may be asked for, checked before any work."""
+
+from __future__ import annotations
+
+from pmsstats.errors import DesignError, nearest
+from pmsstats.trials.questions import TRIAL_OPTIONS
+from pmsstats.trials.scenario import Interim, Scenario
+from pmsstats.trials.sequential_rule import primary_looks, sequential_design
+from pmsstats.trials.trial_state import comparisons_of_decision
+
+__all__ = ["RULE_OPTIONS", "check_rules"]
+
+_OF_ALL = ("events_in", "fraction", "n_planned", "places", "residual_sd", "slope_sd")
+RULE_OPTIONS = {
+    "group_sequential": ("futility_z", "stop_when"),
+    "select_arms": ("keep", "threshold"),
+    "sample_size": (
+        "blinded", "combination", "conditional_power", "effect", "lowest", "n_max", "n_min",
+        "power",
+    ),
+    "enrichment": ("subgroup_analysis", "threshold", "threshold_subgroup", "weight"),
+}  # fmt: skip
+"""Options of each rule of an interim look, beside those that all have."""
+
+
+def check_rules(scenario: Scenario) -> None:
+    """Refuse looks whose rules contradict the rest of a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The trial.
+
+    Raises
+    ------
+    DesignError
+        If an option is unknown, a rule does not fit the arms, or analyses wait for one another in
+        a circle.
+    """
+    comparisons = comparisons_of_decision(scenario)
+    by_arm = comparisons == scenario.arm_names[1:]
+    for look in scenario.interims:
+        _check_options(look)
+        _check_arms(scenario, look, comparisons, by_arm=by_arm)
+    _check_order(scenario)
+    if primary_looks(scenario):
+        sequential_design(scenario, len(comparisons))
+
+
+def _check_options(look: Interim) -> None:
+    """Refuse options that a rule does not have."""
+    known = (*_OF_ALL, *RULE_OPTIONS[look.rule])
+    for name in look.options:
+        if name not in known:
+            raise DesignError(
+                f"Interim {look.name!r} by the rule {look.rule!r} has no option {name!r}."
+                f"{nearest(name, known)} It has: {', '.join(sorted(known))}."
+            )
+
+
+def _check_arms(
+    scenario: Scenario, look: Interim, comparisons: tuple[str, ...], *, by_arm: bool
+) -> None:
+    """Refuse rules that are for two arms, or for arms, where there are others."""
+    if look.rule == "select_arms" and not by_arm:
+        raise DesignError(
+            f"Interim {look.name!r} selects arms, but the primary analysis compares factors. "
+            "Use the rule 'group_sequential', or compare arms."
+        )
+    if look.rule in {"sample_size", "enrichment"} and len(comparisons) > 1:
+        raise DesignError(
+            f"Interim {look.name!r} by the rule {look.rule!r} is for two arms, got "
+            f"{len(comparisons)} comparisons."
+        )
+    blinded = look.options.get("blinded", False)
+    if look.rule == "sample_size" and not blinded and look.analysis != scenario.decision.analysis:
+        raise DesignError(
+            f"Interim {look.name!r} raises the number of subjects by the effect seen: it must look "
+            f"at the primary analysis {scenario.decision.analysis!r}, got {look.analysis!r}."
+        )
+    if look.rule == "enrichment" and len(scenario.interims) > 1:
+        raise DesignError(
+            f"Interim {look.name!r} chooses the population; it cannot be combined with other looks."
+        )
+
+
+def _check_order(scenario: Scenario) -> None:
+    """Refuse analyses that wait for what is not there, or for one another."""
+    names = tuple(analysis.name for analysis in scenario.analyses)
+    for analysis in scenario.analyses:
+        seen, before = [analysis.name], analysis.options.get("after")
+        while before is not None:
+            if before not in names:
+                raise DesignError(
+                    f"`after` of analysis {seen[-1]!r} names {before!r}, but there are "
+                    f"{', '.join(map(repr, names))}.{nearest(str(before), names)}"
+                )
+            if before in seen:
+                raise DesignError(f"Analyses {', '.join(seen)} wait for one another by `after`.")
+            seen.append(str(before))
+            before = scenario.analysis(str(before)).options.get("after")
+    waiting = scenario.analysis(scenario.decision.analysis).options.get("after")
+    if waiting is not None and scenario.interims:
+        raise DesignError(
+            f"The primary analysis waits for {waiting!r} (`after`), which goes with a single "
+            f"analysis at the end, got {len(scenario.interims)} interim look(s). Options that the "
+            f"trial deals with: {', '.join(TRIAL_OPTIONS)}."
+        )

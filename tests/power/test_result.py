@@ -1,0 +1,111 @@
+"""The answer of a closed form shows, tabulates, draws and stores itself."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from properties import assert_result_contract
+
+from pmsstats.errors import DesignError
+from pmsstats.power.result import PowerResult
+
+CURVE = pd.DataFrame(
+    {
+        "n": [20.0, 40.0, 60.0] * 3,
+        "effect": [0.375] * 3 + [0.5] * 3 + [0.625] * 3,
+        "power": [0.2, 0.4, 0.5, 0.3, 0.6, 0.8, 0.5, 0.8, 0.9],
+    }
+)
+
+
+def result(**kws) -> PowerResult:
+    given = {
+        "method": "slopes",
+        "solved_for": "n",
+        "value": 59.2,
+        "n": (30, 31),
+        "power": 0.8049,
+        "alpha": 0.05,
+        "sides": 2,
+        "effect": 0.5,
+        "effect_unit": "ml per year",
+        "assumptions": "two arms, SD 1 ml.",
+        "inputs": (("effect", 0.5), ("sd", (1.0, 1.0))),
+        "curve": CURVE,
+        "details": (("df", 59.0, ""),),
+    }
+    return PowerResult(**given | kws)
+
+
+@pytest.mark.parametrize(
+    ("kws", "words"),
+    [
+        ({}, "61 subjects (30 + 31) give 80.5 % power to find an effect of 0.5 ml per year."),
+        ({"solved_for": "power"}, "61 subjects (30 + 31) give 80.5 % power to find an effect of"),
+        ({"solved_for": "effect"}, "With 61 subjects (30 + 31), the effect found with 80.5 % powe"),
+        ({"solved_for": "duration", "value": 1.754}, "of 0.5 ml per year takes 1.75 years."),
+        ({"solved_for": "n_scans", "value": 3.2}, "takes 4 scans of each subject."),
+        ({"n": (61,)}, "61 subjects give 80.5 % power"),
+        ({"n": (20, 20, 21)}, "61 subjects (20 + 20 + 21) give"),
+        (
+            {"n_interval": (40.2, 95.1)},
+            "ml per year (95 % interval from the pilot data: 41 to 96 subjects). Two arms",
+        ),
+    ],
+)
+def test_headline_says_what_was_solved_for(kws, words):
+    headline = result(**kws).headline()
+    assert words in headline
+    assert headline.endswith("Two arms, SD 1 ml.")
+
+
+def test_table_has_units():
+    table = result(n_interval=(40.2, float("inf"))).table().set_index("quantity")
+    assert table.loc["n", "value"] == 61
+    assert table.loc["n_unrounded", "value"] == 59.2
+    assert table.loc[["n_low", "n_high"], "value"].tolist() == [40.2, float("inf")]
+    assert table.loc[["n_reference", "n_treated"], "value"].tolist() == [30, 31]
+    assert table.loc["effect", "unit"] == "ml per year"
+    assert table.loc["df", "value"] == 59
+    three = result(n=(20, 20, 21)).table()["quantity"].tolist()
+    assert {"n_arm_1", "n_arm_2", "n_arm_3"} <= set(three)
+
+
+def test_what_was_solved_for_stands_in_the_table_once():
+    solved = result(solved_for="duration", value=1.75).table()
+    assert solved[solved["quantity"] == "duration"]["unit"].tolist() == ["years"]
+    told = result(solved_for="duration", value=1.75, details=(("duration", 1.75, "years"),)).table()
+    assert (told["quantity"] == "duration").sum() == 1
+
+
+def test_contract():
+    for solved_for in ("n", "power", "effect", "duration", "n_scans"):
+        assert_result_contract(result(solved_for=solved_for))
+    assert_result_contract(result(n_interval=(40.0, float("inf")), origin="synthetic"))
+
+
+def test_dictionary_keeps_inputs_by_name():
+    plain = json.loads(json.dumps(result().to_dict()))
+    assert plain["schema"] == "power_result/1"
+    assert plain["inputs"] == {"effect": 0.5, "sd": [1.0, 1.0]}
+    assert plain["details"] == [{"quantity": "df", "value": 59.0, "unit": ""}]
+    assert plain["n"] == [30, 31]
+
+
+def test_figure_marks_the_design():
+    _, ax = plt.subplots()
+    result(origin="synthetic").plot(ax=ax)
+    (mark,) = [line for line in ax.lines if line.get_gid() == "mark"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (61, 0.8049)
+    assert len([line for line in ax.lines if line.get_gid() == "curve"]) == 3
+    assert ax.get_title(loc="right") == "synthetic data"
+    assert "effect (ml per year) 0.5" in [t.get_text() for t in ax.get_legend().get_texts()]
+    plt.close("all")
+
+
+def test_origin_is_checked():
+    with pytest.raises(DesignError, match="`origin` must be"):
+        result(origin="made up")
