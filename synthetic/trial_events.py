@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,8 +49,8 @@ class EventModel:
     detected_at_visits: bool
 
     accumulates = False
-    scans: frozenset[str] = frozenset()
-    purposes: tuple[str, ...] = ("event",)
+    scans: ClassVar[frozenset[str]] = frozenset()
+    purposes: ClassVar[tuple[str, ...]] = ("event",)
 
     @property
     def measures(self) -> tuple[str, ...]:

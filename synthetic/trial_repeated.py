@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class RepeatedModel:
 
     accumulates = False
     detected_at_visits = False
-    purposes: tuple[str, ...] = ("values",)
+    purposes: ClassVar[tuple[str, ...]] = ("values",)
 
     @property
     def measures(self) -> tuple[str, ...]:

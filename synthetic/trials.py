@@ -13,6 +13,7 @@ volume grows by what that of the reference arm grows by. What has happened until
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -151,10 +152,16 @@ class TrialGenerator:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of what a scenario does not say: version, and the numbers behind the presets."""
-        numbers = {name: _plain(preset(name)) for name in PRESETS}
-        numbers |= {name: _plain(arm) for name, arm in TREATMENTS.items()}
-        content = [self.version, BLOCK, REPLICATES_PER_CELL, numbers]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return _fingerprint(self.version)
+
+
+@functools.cache
+def _fingerprint(version: int) -> str:
+    """Return the hash of a version and of the numbers behind the presets."""
+    numbers = {name: _plain(preset(name)) for name in PRESETS}
+    numbers |= {name: _plain(arm) for name, arm in TREATMENTS.items()}
+    content = [version, BLOCK, REPLICATES_PER_CELL, numbers]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(part: object) -> object:

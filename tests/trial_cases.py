@@ -20,7 +20,8 @@ from pmsstats.trials.scenario import (
 )
 
 __all__ = [
-    "analysis_of", "cut", "event_trials", "join", "permuted", "scenario_of", "slope_trials",
+    "allocation", "analysis_of", "cut", "event_trials", "measured", "permuted", "scenario_of",
+    "slope_trials",
 ]  # fmt: skip
 
 WEEKS = (0, 24, 48, 72, 96)
@@ -170,6 +171,6 @@ def permuted(data: TrialArrays, seed: int) -> TrialArrays:
     )
 
 
-def join(data: TrialArrays, **changes: Any) -> TrialArrays:
-    """The same trials with some fields changed."""
-    return data.replace(**changes)
+def measured(data: TrialArrays, measure: str) -> np.ndarray:
+    """Values of a measure."""
+    return data.values[measure]

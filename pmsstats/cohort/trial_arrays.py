@@ -36,8 +36,6 @@ class TrialArrays:
         When the visits took place, in days from entry; ascending in the last axis.
     values : mapping of str to ndarray, shape (n_replicates, n_subjects, n_visits)
         Measures by name, not a number where they were not taken.
-    baseline : mapping of str to ndarray, shape (n_replicates, n_subjects)
-        What is known at entry (``age_years``, ``sex`` as 0 men and 1 women, ...).
     exit_day : ndarray, shape (n_replicates, n_subjects)
         Last day in the study.
     exit_reason : ndarray of int, shape (n_replicates, n_subjects)
@@ -45,6 +43,8 @@ class TrialArrays:
     stop_day : ndarray, shape (n_replicates, n_subjects)
         Day of the first intercurrent event, as of stopping treatment; infinite where there was
         none up to `exit_day`.
+    baseline : mapping of str to ndarray, shape (n_replicates, n_subjects)
+        What is known at entry (``age_years``, ``sex`` as 0 men and 1 women, ...).
     relapses : tuple of ndarray, each of shape (n_relapses,)
         Replicate, subject (positions from 0) and day of each relapse.
     intercurrent : mapping of str to ndarray, shape (n_replicates, n_subjects)

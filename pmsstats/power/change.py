@@ -194,8 +194,24 @@ def sample_size_change(
     effect, slowing, rate, ageing_rate : float, optional
         See :func:`power_change`. With ``solve="effect"`` give neither `effect` nor `slowing`;
         with `rate` the answer is also told as a slowing.
-    sd, sd_single, correlation, analysis, method, alpha, sides, ratio, dropout, cluster
+    sd, sd_single : float or pair of float, optional
+        See :func:`power_change`; one of both.
+    correlation : float, optional
+        Between the measurements at baseline and at the end.
+    analysis : {"change", "final", "ancova"}
         See :func:`power_change`.
+    method : {"t", "normal"}
+        See :func:`power_change`.
+    alpha : float, default 0.05
+        Type I error.
+    sides : {2, 1}
+        Of the test.
+    ratio : float, default 1
+        Treated per reference subject.
+    dropout : float or pair of float, default 0
+        Share of subjects without a final measurement.
+    cluster : ClusterDesign, optional
+        Subjects in sites.
     effect_unit : str
         Shown with the effect.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PowerGrid", "power_grid"]
 
-_LABELS = {"n": "Subjects in all arms", "power": "Power"}
+_LABELS = {"n": "Subjects in all arms", "power": "Power", "sd": "SD", "icc": "ICC"}
 _ANSWERS = ("n", "power", "effect", "value")
 
 

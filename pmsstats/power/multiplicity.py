@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import stats
 
 from pmsstats.errors import DesignError
 from pmsstats.power.normal_regions import correlation_root, grid_probabilities
@@ -36,7 +36,7 @@ _PROCEDURES = {
     "co_primary": "co-primary outcomes, each tested at the full level",
 }
 _MOST_STEPWISE, _MOST = 5, 8  # outcomes: the cells of the grid multiply
-_LOG2_POINTS = {3: 11, 4: 10, 5: 7, 6: 9, 7: 9, 8: 8}
+_LOG2_POINTS = {3: 10, 4: 9, 5: 7, 6: 9, 7: 8, 8: 7}
 _CURVE_LOG2_POINTS = 5
 _REFERENCES = (
     "Genz A. J Comput Graph Stat 1992;1:141-149. doi:10.1080/10618600.1992.10477010",
@@ -88,11 +88,13 @@ class _Family:
         self, arms: tuple[float, float], *, scale: float = 1.0, log2_points: int | None = None
     ) -> float:
         """Return the power of the wanted kind of win."""
-        column = {"any": 0, "all": 1}.get(self.win)
-        if column is None:
-            column = 2 + self.names.index(self.win)
         powers = self.powers(arms, scale=scale, log2_points=log2_points)
-        return float(powers.mean(axis=0)[column])
+        return float(powers.mean(axis=0)[self.column])
+
+    @property
+    def column(self) -> int:
+        """Return where the power of the wanted kind of win stands in :meth:`powers`."""
+        return ("any", "all", *self.names).index(self.win)
 
 
 def _thresholds(procedure: str, k: int, alpha: float) -> np.ndarray:
@@ -246,8 +248,26 @@ def sample_size_multiple(
     ----------
     power : float, default 0.8
         Wanted, of the kind that `win` says; above `alpha`.
-    effects, sd, correlation, procedure, win, outcomes, alpha, sides, ratio, dropout
+    effects : sequence of float
+        Per outcome, benefit positive.
+    sd : float or sequence of float, default 1
+        Per outcome.
+    correlation : float or square matrix, default 0
+        Between outcomes.
+    procedure : {"holm", "hochberg", "bonferroni", "fixed_sequence", "co_primary"}
         See :func:`power_multiple`.
+    win : str, default "any"
+        Which power is wanted: ``"any"``, ``"all"``, or the name of an outcome.
+    outcomes : sequence of str, optional
+        Names.
+    alpha : float, default 0.05
+        Type I error over all outcomes.
+    sides : {2, 1}
+        Of the tests.
+    ratio : float, default 1
+        Treated per reference subject.
+    dropout : float or pair of float, default 0
+        Share of subjects without a final measurement.
 
     Returns
     -------
@@ -294,16 +314,15 @@ def sample_size_multiple(
 
 
 def _solve_total(family: _Family, power: float) -> float:
-    """Return the subjects before rounding: roughly by few points, then by all."""
+    """Return the subjects before rounding: by few points, and a Newton step by all of them."""
 
-    def gap(n: float, log2_points: int | None = None) -> float:
-        return family.power(split_arms(n, family.ratio), log2_points=log2_points) - power
+    def coarse(n: float) -> float:
+        return family.power(split_arms(n, family.ratio), log2_points=_CURVE_LOG2_POINTS)
 
-    rough = solve_n(lambda m: gap(m, _CURVE_LOG2_POINTS) + power, power, low=4.0, high=1e7)
-    low, high = 0.9 * rough, 1.1 * rough
-    if rough <= 4 or gap(low) >= 0 or gap(high) <= 0:
-        return solve_n(lambda m: gap(m) + power, power, low=4.0, high=1e7)
-    return float(optimize.brentq(gap, low, high, xtol=1e-4 * rough))
+    rough = solve_n(coarse, power, low=4.0, high=1e7)
+    step = 0.01 * rough
+    slope = (coarse(rough + step) - coarse(rough - step)) / (2 * step)
+    return rough + (power - family.power(split_arms(rough, family.ratio))) / slope
 
 
 def _family(
@@ -425,7 +444,7 @@ def _result(
         solved_for=solved_for,
         value=value,
         n=arms,
-        power=family.power(arms),
+        power=float(powers[family.column]),
         alpha=family.alpha,
         sides=family.sides,
         effect=mean,
@@ -466,6 +485,6 @@ def _curve(family: _Family, arms: tuple[int, int], mean: float) -> pd.DataFrame:
         ),
         n_total=sum(arms),
         effect=scale_of,
-        n_points=9,
+        n_points=7,
     )
     return frame if mean != 0 else frame.assign(effect=0.0).drop_duplicates(["n", "effect"])

@@ -276,8 +276,20 @@ def sample_size_proportion(
         See :func:`power_proportion`; none of them with ``solve="effect"``.
     higher : bool, default False
         With ``solve="effect"``, whether treatment makes the event more frequent.
-    method, continuity, alpha, sides, ratio, dropout, cluster
+    method : {"pooled", "unpooled", "arcsine", "fisher"}
         See :func:`power_proportion`.
+    continuity : bool, default False
+        Whether the z-test is corrected for continuity.
+    alpha : float, default 0.05
+        Type I error.
+    sides : {2, 1}
+        Of the test.
+    ratio : float, default 1
+        Treated per reference subject.
+    dropout : float or pair of float, default 0
+        Share of subjects whose outcome stays unknown.
+    cluster : ClusterDesign, optional
+        Subjects in sites.
 
     Returns
     -------

@@ -48,11 +48,11 @@ class PowerResult(Result):
         What the numbers rest on, as one sentence.
     inputs : tuple of (str, object)
         Arguments, by name, as they were given.
-    details : tuple of (str, float, str)
-        Further quantities: name, value, unit (``n_events``, ``df``, ``n_scans``, ...).
     curve : pandas.DataFrame
         Columns ``n effect power``: power for numbers of subjects in all arms around `n`, and three
         sizes of the effect.
+    details : tuple of (str, float, str)
+        Further quantities: name, value, unit (``n_events``, ``df``, ``n_scans``, ...).
     n_interval : tuple of float, optional
         Confidence interval of the number in all arms, where a pilot study gave the variances.
     conf_level : float
@@ -61,6 +61,8 @@ class PowerResult(Result):
         Where the data of the pilot study come from.
     references : tuple of str
         Papers of the formula, with DOI.
+    exclusions : tuple of Exclusion
+        What the pilot study left out.
     """
 
     method: str

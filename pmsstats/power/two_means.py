@@ -170,7 +170,13 @@ class TwoMeans:
         return "t-test" if self.equal_variances else "Welch t-test"
 
     def analysed(self, arms: tuple[float, float]) -> tuple[float, float]:
-        """Return how many subjects of each arm are analysed, on average."""
+        """Return how many subjects of each arm are analysed, on average.
+
+        Parameters
+        ----------
+        arms : pair of float
+            Subjects randomised, reference first.
+        """
         return arms[0] * (1 - self.dropout[0]), arms[1] * (1 - self.dropout[1])
 
     def fewest(self) -> float:
@@ -198,7 +204,13 @@ class TwoMeans:
         return (1 - df(0.0)) / per_subject
 
     def df(self, arms: tuple[float, float]) -> float:
-        """Return the residual degrees of freedom of the test with one variance."""
+        """Return the residual degrees of freedom of the test with one variance.
+
+        Parameters
+        ----------
+        arms : pair of float
+            Subjects randomised, reference first.
+        """
         kept = sum(self.analysed(arms))
         covariates = 1 if self.analysis == "ancova" else 0
         if self.cluster is None:
@@ -207,7 +219,13 @@ class TwoMeans:
         return self.cluster.degrees_of_freedom(sum(arms), retained=retained) - covariates
 
     def std_error(self, arms: tuple[float, float]) -> float:
-        """Return that of the difference, were the mean baselines of both arms the same."""
+        """Return that of the difference, were the mean baselines of both arms the same.
+
+        Parameters
+        ----------
+        arms : pair of float
+            Subjects randomised, reference first.
+        """
         first, second = self.analysed(arms)
         variance = self.sd[0] ** 2 / first + self.sd[1] ** 2 / second
         if self.cluster is not None:
@@ -216,7 +234,15 @@ class TwoMeans:
         return math.sqrt(variance)
 
     def power(self, arms: tuple[float, float], effect: float) -> float:
-        """Return the power, on the side of the effect if the test has one side."""
+        """Return the power, on the side of the effect if the test has one side.
+
+        Parameters
+        ----------
+        arms : pair of float
+            Subjects randomised, reference first.
+        effect : float
+            Treated minus reference.
+        """
         kept, size = self.analysed(arms), abs(effect)
         options: dict[str, Any] = {"alpha": self.alpha, "sides": self.sides}
         if self.method == "normal":

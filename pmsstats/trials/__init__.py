@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from pmsstats.trials.checkpoint import CheckpointError
 from pmsstats.trials.comparison import DesignComparison
 from pmsstats.trials.description import describe_scenario
+from pmsstats.trials.designs import (
+    delayed_start_design,
+    enrichment_design,
+    factorial_design,
+    fixed_design,
+    group_sequential_design,
+    later_window_design,
+    multi_arm_multi_stage_design,
+    sample_size_re_estimation_design,
+)
 from pmsstats.trials.library import LibraryTrial, PublishedFinding, library_trial, trial_library
 from pmsstats.trials.library.published import (
     PublishedComparison,
     compare_with_published,
     simulate_published,
 )
+from pmsstats.trials.operating import operating_characteristics
+from pmsstats.trials.progress import Progress
 from pmsstats.trials.result import SimulationResult
 from pmsstats.trials.scenario import (
     Accrual,
@@ -34,11 +47,13 @@ from pmsstats.trials.simulate import compare_designs, simulate_trials
 
 __all__ = [
     "Accrual",
+    "CheckpointError",
     "DecisionRule",
     "DesignComparison",
     "IntercurrentEvent",
     "Interim",
     "LibraryTrial",
+    "Progress",
     "PublishedComparison",
     "PublishedFinding",
     "Scenario",
@@ -51,9 +66,18 @@ __all__ = [
     "TrialSchedule",
     "compare_designs",
     "compare_with_published",
+    "delayed_start_design",
     "describe_scenario",
+    "enrichment_design",
+    "factorial_design",
+    "fixed_design",
+    "group_sequential_design",
+    "later_window_design",
     "library_trial",
+    "multi_arm_multi_stage_design",
+    "operating_characteristics",
     "read_scenario",
+    "sample_size_re_estimation_design",
     "scenario_from_dict",
     "scenario_to_toml",
     "simulate_published",

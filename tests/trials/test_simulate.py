@@ -18,6 +18,7 @@ from toy_trials import (
     FailingBlock,
     toy_block,
     toy_scenario,
+    with_interim,
 )
 
 from pmsstats.errors import ConvergenceError, DesignError
@@ -25,7 +26,17 @@ from pmsstats.trials.blocks import TrialEngine
 from pmsstats.trials.comparison import DesignComparison
 from pmsstats.trials.progress import Progress, progress_line, reporter
 from pmsstats.trials.result import SimulationResult
+from pmsstats.trials.scenario import (
+    Accrual,
+    DecisionRule,
+    TrialAnalysis,
+    TrialArm,
+    TrialDropout,
+    TrialPopulation,
+    TrialSchedule,
+)
 from pmsstats.trials.simulate import SimulationRequest, simulate_trials, simulate_with
+from synthetic import generate_trials
 
 SCENARIO = toy_scenario()
 
@@ -47,7 +58,9 @@ def written(result: SimulationResult, folder: Path) -> dict[str, bytes]:
         {"block_size": 10_000},
         {"n_workers": 2},
         {"n_workers": 2, "block_size": 45},
-        pytest.param({"backend": "dask", "n_workers": 2, "block_size": 60}, id="dask"),
+        pytest.param(
+            {"backend": "dask", "n_workers": 2, "block_size": 60}, id="dask", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_same_bytes_for_any_blocks_and_workers(how: dict, tmp_path: Path) -> None:
@@ -69,6 +82,52 @@ def test_seed_decides() -> None:
 def test_first_replicates_are_those_of_a_shorter_run() -> None:
     long, short = simulate(500), simulate(123)
     pd.testing.assert_frame_equal(long.trials.head(123), short.trials, check_exact=True)
+
+
+SLOPES = TrialPopulation(
+    model="random_slope",
+    settings={
+        "measure": "score", "intercept": 0.0, "rate": -0.6, "intercept_sd": 1.0,
+        "slope_sd": 0.5, "correlation": 0.2, "residual_sd": 0.3,
+    },
+)  # fmt: skip
+EVENTS = TrialPopulation(model="event_times", settings={"measure": "score", "hazard": 0.4})
+
+
+def true_trial(population: TrialPopulation, method: str, effect: str, **changes: object):
+    size = TrialArm(name="active", effects={effect: 0.5})
+    return toy_scenario(
+        name=method, population=population, arms=(TrialArm(name="placebo"), size),
+        accrual=Accrual(n_subjects=60, years=1.0), schedule=TrialSchedule(weeks=(0, 26, 52, 104)),
+        dropout=TrialDropout(share=0.2),
+        analyses=(TrialAnalysis(name="test", endpoint="score", method=method),), **changes,
+    )  # fmt: skip
+
+
+TRUE_TRIALS = {
+    "slopes": true_trial(SLOPES, "random_slope", "slowing"),
+    "change": true_trial(SLOPES, "ancova", "slowing"),
+    "sequential": with_interim(
+        true_trial(
+            SLOPES, "random_slope", "slowing",
+            decision=DecisionRule(analysis="test", boundary="ld_obrien_fleming"),
+        )
+    ),
+    "events": true_trial(EVENTS, "log_rank", "hazard_ratio"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", TRUE_TRIALS.values(), ids=TRUE_TRIALS)
+def test_true_trials_have_the_same_bytes_for_any_blocks(scenario, tmp_path: Path) -> None:
+    def run(name: str, **how: object) -> dict[str, bytes]:
+        result = simulate_trials(scenario, generate_trials, 120, 7, truth=False, **how)
+        return written(result, tmp_path / name)
+
+    expected = run("a", block_size=120)
+    assert run("b", block_size=20) == expected
+    assert run("c", block_size=37) == expected
+    assert run("d", block_size=60, n_workers=2, checkpoint=tmp_path / "kept") == expected
+    assert run("e", checkpoint=tmp_path / "kept") == expected
 
 
 @pytest.mark.parametrize("effect", [0.0, EFFECT])

@@ -217,7 +217,7 @@ def _evaluate(sums: PatternSums, covariances: np.ndarray) -> _Point:
     deviance += np.einsum("rpts,rpts->r", omega, rest)
     # What estimating the means takes away: tr(zz Phi) by pair of visits.
     spread = np.einsum("rpij,rtisj->rpts", sums.zz, phi.reshape(R, T, q, T, q), optimize=True)
-    by_pattern = sums.n[..., None, None] * omega - omega @ rest @ omega
+    by_pattern = sums.n[..., None, None] * omega - omega @ (rest + spread) @ omega
     gradient = np.stack(
         [by_pattern[:, sums.group == g].sum(axis=1) for g in range(sums.n_groups)], axis=1
     )

@@ -29,8 +29,10 @@ from pmsstats.trials.analyses.joint_sums import JointSums
 
 __all__ = ["JointSlopes", "fit_joint_slopes"]
 
-_MOST_ROUNDS = 200
-_TOLERANCE = 1e-7  # of a plain step, relative to standard deviations
+_MOST_ROUNDS = 400
+_TOLERANCE = 1e-7  # of a plain step in the covariances, relative to standard deviations
+_STILL = 1e-7  # of a plain step in the effects, in standard errors: where covariances creep along
+_ACCEPTED = 1e-5  # the same, after the last round
 _FLOOR = 1e-3  # variances, of outcomes of unit variance, below which steps count as absolute
 
 
@@ -79,13 +81,16 @@ def fit_joint_slopes(sums: JointSums, means: np.ndarray) -> JointSlopes:
     residual = np.full((n, size // 2), 0.3)
     solvable = _solvable(sums, means)
     done = ~solvable
+    moving = np.full(n, np.inf)
     for _ in range(_MOST_ROUNDS):
         rows = np.flatnonzero(~done)
         if not rows.size:
             break
         part = sums.of(rows)
-        random[rows], residual[rows], done[rows] = _round(part, means, random[rows], residual[rows])
-    converged = done & solvable
+        random[rows], residual[rows], done[rows], moving[rows] = _round(
+            part, means, random[rows], residual[rows]
+        )
+    converged = (done | (moving < _ACCEPTED)) & solvable
     q = means.shape[2]
     effects, covariance = np.full((n, q), np.nan), np.full((n, q, q), np.nan)
     rows = np.flatnonzero(converged)
@@ -203,8 +208,8 @@ def _around_mean(sums: JointSums, mean: np.ndarray) -> np.ndarray:
 
 def _round(
     sums: JointSums, means: np.ndarray, random: np.ndarray, residual: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Take two steps and extrapolate from them [2]; say also who has arrived."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Take two steps and extrapolate from them [2]; say who has arrived, and how effects move."""
     first = _step(sums, means, random, residual)
     second = _step(sums, means, first.random, first.residual)
     x0, x1, x2 = (
@@ -214,13 +219,16 @@ def _round(
         )
     )  # fmt: skip
     r, v = x1 - x0, x2 - 2 * x1 + x0
-    arrived = _relative(second, first) < _TOLERANCE
+    change = _relative(second, first)
+    errors = np.sqrt(np.diagonal(second.covariance, axis1=1, axis2=2))
+    moving = (np.abs(second.effects - first.effects) / errors).max(axis=1)
+    arrived = (change < _TOLERANCE) | ((change < 100 * _TOLERANCE) & (moving < _STILL))
     length = np.sqrt((r**2).sum(axis=1) / (v**2).sum(axis=1).clip(1e-300)).clip(1.0, 64.0)
     far = x0 + 2 * length[:, None] * r + length[:, None] ** 2 * v
     D, variance = _unpacked(far, residual.shape[1])
     inside = (np.linalg.eigvalsh(D)[:, 0] > 0) & (np.abs(far - x2).max(axis=1) < 2.0) & ~arrived
     D = np.where(inside[:, None, None], D, second.random)
-    return D, np.where(inside[:, None], variance, second.residual), arrived
+    return D, np.where(inside[:, None], variance, second.residual), arrived, moving
 
 
 def _packed(random: np.ndarray, residual: np.ndarray) -> np.ndarray:

@@ -44,7 +44,8 @@ def analyse_model(window: TrialWindow) -> AnalysisBatch:
     ``subject_id``, ``arm`` (reference first), ``year`` (from the start of the window, actual days),
     ``week`` (planned), the measures, ``baseline`` (the endpoint's value at the first visit of the
     window) and what is known at entry. Option ``term`` names the coefficient, with ``{arm}`` for
-    the name of the arm; ``"year:arm[T.{arm}]"`` by default. Option ``df_method`` is that of the fit.
+    the name of the arm; ``"year:arm[T.{arm}]"`` by default. Option ``df_method`` is that of
+    `fit_lmm`.
     """
     check_options(window.analysis, "term", "df_method")
     if window.analysis.formula is None or window.comparisons.by_factor:

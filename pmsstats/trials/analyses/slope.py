@@ -41,8 +41,8 @@ def analyse_slope(window: TrialWindow) -> AnalysisBatch:
     The model is ``y ~ year + treated:year + (year | subject)``, fitted to all values in the window
     by :func:`~pmsstats.models.mixed.lmm_batch.fit_lmm_batch`, with a column `treated` per
     comparison. Arms have one mean at randomisation; where the window starts later, each has its
-    own (option ``intercepts``: ``"common"`` or ``"separate"``), or an early change that has passed
-    by then (pseudo-atrophy) would be taken for a difference of slopes. Option ``df_method`` is
+    own (option ``intercepts``: ``"common"`` or ``"separate"``), since an early change that has
+    passed by then (pseudo-atrophy) makes them differ. Option ``df_method`` is
     ``"satterthwaite"`` or ``"normal"``. Years are those planned; with ``times="actual"``, or with
     covariates, each subject has columns of its own and replicates are fitted one by one, which
     takes some milliseconds each.

@@ -25,7 +25,7 @@ for (type in c("OF", "asOF", "P")) {
 }
 
 # Two treated arms and a reference, one stage, Dunnett's test.
-n_rep <- 200000
+n_rep <- 20000
 single <- getDesignInverseNormal(kMax = 1, alpha = 0.025)
 share <- at("dunnett", "n_subjects") / 3
 for (effects in list(c(0, 0), c(0, at("dunnett", "effect")))) {

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from trial_cases import analysis_of, cut, event_trials, scenario_of, slope_trials
+from trial_cases import analysis_of, cut, event_trials, measured, scenario_of, slope_trials
 
 from pmsstats.cohort.trial_arrays import TrialArrays
 from pmsstats.endpoints import derive_progression_batch
@@ -53,8 +53,8 @@ def frame(data: TrialArrays, row: int, measure: str = "volume") -> pd.DataFrame:
             "age_years": np.repeat(data.baseline["age_years"][row], V),
             "year": day.ravel() / 365.25,
             "visit": pd.Categorical(np.tile([f"v{w:03d}" for w in data.weeks], N)),
-            measure: data.values[measure][row].ravel(),
-            "baseline": np.repeat(data.values[measure][row][:, 0], V),
+            measure: measured(data, measure)[row].ravel(),
+            "baseline": np.repeat(measured(data, measure)[row][:, 0], V),
         }
     )
     return table[table[measure].notna()].reset_index(drop=True)
@@ -133,7 +133,7 @@ def test_counts_are_those_of_one_fit():
     data = slope_trials(7, 4, (40, 40), dropout=0.05)
     frailty = rng.gamma(1.0, 1.0, data.arm.shape)[..., None]
     y = rng.poisson(frailty * np.array([1.0, 0.6])[data.arm][..., None] * np.ones(5)).astype(float)
-    y[np.isnan(data.values["volume"])] = np.nan
+    y[np.isnan(measured(data, "volume"))] = np.nan
     y[..., 0] = np.nan
     data = data.replace(values={"t2": y})
     endpoints = (TrialEndpoint(name="volume", measure="t2", better="lower"),)
@@ -200,13 +200,13 @@ def test_derived_events_are_those_of_the_rule():
     analysis = analysis_of("log_rank", endpoint="cdp")
     batch = run(analysis, events(), endpoints=EVENTS, weeks=events().weeks)
     data = cut(events(), slice(1, 2))
-    found = derive_progression_batch(data.values["edss"], "cdp12", day=data.day.astype(int))
+    found = derive_progression_batch(measured(data, "edss"), "cdp12", day=data.day.astype(int))
     assert batch.n_events[1, 0] == found.event.sum()
     assert batch.n_reference[1, 0] + batch.n_treated[1, 0] == found.at_risk.sum()
 
 
 def test_pairs_and_one_model_differ_by_the_variance_that_is_shared():
-    data = slope_trials(9, 5, (20, 20, 20))
+    data = slope_trials(9, 5, (20, 20, 20), slopes=(-1.0,) * 3)
     arms = tuple(TrialArm(name=name) for name in data.arms)
     pairs = analysis_of("change", options={"pairwise": True})
     both = analyse(scenario_of(pairs, arms=arms), pairs, data, arms=("active", "second"))
