@@ -205,13 +205,13 @@ limits = pms.boundaries(plan_of_looks)
 print(limits.headline())
 
 # %%
-larger = dataclasses.replace(fixed, accrual=Accrual(n_subjects=70, years=1.5))
+half = {"looks": (0.5,), "options": {"slope_sd": cord.slope_sd, "residual_sd": cord.residual_sd}}
 designs = {
-    "Fixed, 70": larger,
-    "O'Brien-Fleming, one look": group_sequential_design(larger, looks=(0.5,)),
-    "Pocock, one look": group_sequential_design(larger, looks=(0.5,), boundary="ld_pocock"),
-    "O'Brien-Fleming, and futility": group_sequential_design(
-        larger, looks=(0.5,), futility={"conditional_power": 0.2}
+    "No look": fixed,
+    "O'Brien-Fleming": group_sequential_design(fixed, **half),
+    "Pocock": group_sequential_design(fixed, boundary="ld_pocock", **half),
+    "O'Brien-Fleming, futility": group_sequential_design(
+        fixed, futility={"conditional_power": 0.2}, **half
     ),
 }
 compared = pms.compare_designs(designs, generate_trials, N_REPLICATES, SEED, truth=False)

@@ -21,6 +21,7 @@ __all__ = [
     "check_names",
     "choose_arms",
     "event_rates",
+    "flat_effects",
     "real",
 ]
 
@@ -175,8 +176,9 @@ def arm_values(
         If an arm names another effect, a value out of range, or a treatment (which plain models do
         not know).
     """
-    for arm in scenario.arms:
-        check_names(f"effect (of arm {arm.name!r})", arm.effects, known, model)
+    given = [flat_effects(arm) for arm in scenario.arms]
+    for arm, effects in zip(scenario.arms, given, strict=True):
+        check_names(f"effect (of arm {arm.name!r})", effects, known, model)
         if arm.treatment is not None:
             raise DesignError(
                 f"Arm {arm.name!r} names the treatment {arm.treatment!r}, which only the presets "
@@ -184,13 +186,35 @@ def arm_values(
             )
     return {
         name: [
-            real(f"{name} of arm {arm.name}", arm.effects[name], low, high)
-            if name in arm.effects
+            real(f"{name} of arm {arm.name}", effects[name], low, high)
+            if name in effects
             else default
-            for arm in scenario.arms
+            for arm, effects in zip(scenario.arms, given, strict=True)
         ]
         for name, (default, low, high) in known.items()
     }
+
+
+def flat_effects(arm: Any) -> dict[str, Any]:
+    """Name effects that are given by process or outcome as those that are not.
+
+    Parameters
+    ----------
+    arm : object
+        With ``effects``; ``{"slowing": {"cord": 0.4}}`` is ``{"slowing_cord": 0.4}``.
+
+    Returns
+    -------
+    dict of str to object
+        Values by name.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in arm.effects.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}_{part}": entry for part, entry in value.items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def event_rates(scenario: TrialScenario, event: Any) -> np.ndarray:

@@ -34,6 +34,7 @@ from synthetic.trial_arms import (
     check_measures,
     check_names,
     event_rates,
+    flat_effects,
     real,
 )
 from synthetic.trial_follow_up import dropout_rate
@@ -198,11 +199,12 @@ def _arms(scenario: TrialScenario) -> tuple[Arm, ...]:
     arms = []
     for arm in scenario.arms:
         model = scenario.population.model
-        check_names(f"effect (of arm {arm.name!r})", arm.effects, (*_EFFECTS, *processes), model)
+        effects = flat_effects(arm)
+        check_names(f"effect (of arm {arm.name!r})", effects, (*_EFFECTS, *processes), model)
         base = Arm(name=arm.name, share=1.0)
         if arm.treatment is not None:
             base = treatment(arm.treatment)
-        given = {name: real(f"{name} of arm {arm.name}", v) for name, v in arm.effects.items()}
+        given = {name: real(f"{name} of arm {arm.name}", v) for name, v in effects.items()}
         slowing = dict(base.slowing) | {
             processes[name]: share for name, share in given.items() if name in processes
         }

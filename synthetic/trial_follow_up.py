@@ -159,6 +159,8 @@ def draw_stops(scenario: TrialScenario, streams: Streams, arm: np.ndarray) -> St
     Stops
         Days.
     """
+    if not scenario.intercurrent:
+        return Stops(events={}, effect_year=None, seen_until=None)
     events: dict[str, np.ndarray] = {}
     effect, unseen = np.full(len(arm), np.inf), np.full(len(arm), np.inf)
     for event in scenario.intercurrent:

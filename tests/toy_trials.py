@@ -92,13 +92,13 @@ GENERATOR = ToyGenerator()
 
 
 def toy_analyse(scenario, analysis, data, *, arms):
-    """Compare means by a z test with known variance."""
+    """Compare the mean of each of `arms` with the reference by a z test with known variance."""
     del scenario, analysis
     y = data.values["score"][..., 1]  # noqa: PD011
     estimates, errors, sizes = [], [], []
-    for k in range(1, len(arms)):
+    for name in arms:
         means, counts = [], []
-        for code in (0, k):
+        for code in (0, data.arms.index(name)):
             inside = data.arm == code
             counts.append(inside.sum(axis=1))
             means.append(np.where(inside, y, 0.0).sum(axis=1) / counts[-1])
@@ -108,7 +108,7 @@ def toy_analyse(scenario, analysis, data, *, arms):
     estimate, error = np.stack(estimates, axis=1), np.stack(errors, axis=1)
     n = np.array(sizes)
     return AnalysisBatch(
-        comparisons=tuple(arms[1:]), estimate=estimate, std_error=error,
+        comparisons=tuple(arms), estimate=estimate, std_error=error,
         df=np.full(estimate.shape, np.inf), z=estimate / error, information=error**-2,
         n_reference=n[:, 0].T, n_treated=n[:, 1].T, n_events=np.zeros(estimate.shape, int),
         reason=np.full(estimate.shape, "", dtype=object),
@@ -118,7 +118,7 @@ def toy_analyse(scenario, analysis, data, *, arms):
 def toy_block(scenario, generator, root, first, last):
     """Run the replicates of a toy trial, all to the end."""
     data = generator(scenario, root, first=first, last=last)
-    batch = toy_analyse(scenario, scenario.analyses[0], data, arms=scenario.arm_names)
+    batch = toy_analyse(scenario, scenario.analyses[0], data, arms=scenario.arm_names[1:])
     return outcome_of(batch, scenario, first)
 
 

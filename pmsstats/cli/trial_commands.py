@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 FIGURES = {
     "power": (
         "Share of simulated trials that reject, with its Monte Carlo interval",
-        "How often each comparison rejects, and the trial succeeds (95 % Monte Carlo intervals).",
+        "How often each comparison rejects (95 % Monte Carlo intervals).",
     ),
     "estimates": (
         "Distribution of the estimates over the simulated trials, with the true value",
-        "Estimates of the primary analysis over the simulated trials; the line is the true value.",
+        "Estimates of the primary analysis at the end of each simulated trial.",
     ),
     "stopping": (
         "Share of simulated trials that end at each look, and why",
@@ -148,7 +148,6 @@ def _write(
         run=(
             ("Simulated trials", f"{results[0].n_replicates:,}"),
             ("Seed", str(asked["seed"])),
-            ("Generator", results[0].generator),
         ),
     )
     remove_outputs(out)
@@ -174,12 +173,19 @@ def _designed(result: SimulationResult) -> DesignedTrial:
     """Lay out one design for the page."""
     from pmsstats.report.design_page import DesignedTrial
     from pmsstats.trials import describe_scenario, scenario_to_toml
+    from pmsstats.trials.closed_form import closed_form_power
+    from pmsstats.trials.description import describe_estimate
 
-    kinds = [kind for kind in FIGURES if kind != "stopping" or result.scenario.interims]
+    scenario = result.scenario
+    rejections = result.operating["quantity"].isin(["power", "type1_error"]).sum()
+    shown = {"power": rejections > 1, "estimates": True, "stopping": bool(scenario.interims)}
     return DesignedTrial(
-        name=result.scenario.name,
-        facts=describe_scenario(result.scenario),
-        source=scenario_to_toml(result.scenario),
+        name=scenario.name,
+        facts=describe_scenario(scenario),
+        source=scenario_to_toml(scenario),
         simulation=result,
-        figures=tuple((kind, *FIGURES[kind]) for kind in kinds),
+        figures=tuple((kind, *FIGURES[kind]) for kind in FIGURES if shown[kind]),
+        closed_form=closed_form_power(scenario),
+        scales={analysis.name: describe_estimate(analysis) for analysis in scenario.analyses},
+        generator=result.generator,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pmsstats.power.boundaries import BoundariesResult, boundaries, update_boundaries
 from pmsstats.power.change import power_change, sample_size_change
 from pmsstats.power.clusters import ClusterDesign, design_effect
+from pmsstats.power.combination import power_combination, sample_size_combination
 from pmsstats.power.conditional import (
     combination_test,
     conditional_power,
@@ -30,6 +31,7 @@ from pmsstats.power.mmrm_design import MMRMDesign
 from pmsstats.power.multiplicity import power_multiple, sample_size_multiple
 from pmsstats.power.piecewise import PiecewiseHazard
 from pmsstats.power.pilot import sample_size_from_pilot, slope_model_from_fit
+from pmsstats.power.pilot_precision import ratio_interval
 from pmsstats.power.proportion import power_proportion, sample_size_proportion
 from pmsstats.power.reestimation import (
     PromisingZone,
@@ -37,11 +39,11 @@ from pmsstats.power.reestimation import (
     promising_zone_sample_size,
 )
 from pmsstats.power.result import PowerResult
-from pmsstats.power.schedule import VisitSchedule
+from pmsstats.power.schedule import VisitSchedule, retention_of_arms
 from pmsstats.power.sequential import Crossing, crossing_probabilities
 from pmsstats.power.slope import power_slope, sample_size_slope
 from pmsstats.power.slope_design import SlopeDesign
-from pmsstats.power.slope_variance import SlopeModel
+from pmsstats.power.slope_variance import SlopeModel, score_information
 from pmsstats.power.spending import spend
 from pmsstats.power.stopping import StoppingInference, estimate_at_stopping, repeated_intervals
 from pmsstats.power.visit_covariance import VisitCovariance
@@ -80,6 +82,7 @@ __all__ = [
     "information_time_events",
     "information_time_slope",
     "power_change",
+    "power_combination",
     "power_counts",
     "power_grid",
     "power_log_rank",
@@ -89,9 +92,12 @@ __all__ = [
     "power_slope",
     "predictive_power",
     "promising_zone_sample_size",
+    "ratio_interval",
     "repeated_intervals",
     "resolve_effect",
+    "retention_of_arms",
     "sample_size_change",
+    "sample_size_combination",
     "sample_size_counts",
     "sample_size_from_pilot",
     "sample_size_log_rank",
@@ -99,6 +105,7 @@ __all__ = [
     "sample_size_multiple",
     "sample_size_proportion",
     "sample_size_slope",
+    "score_information",
     "sequential_bounds",
     "slope_model_from_fit",
     "spend",

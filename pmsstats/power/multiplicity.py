@@ -13,6 +13,7 @@ from scipy import stats
 from pmsstats.errors import DesignError
 from pmsstats.power.normal_regions import correlation_root, grid_probabilities
 from pmsstats.power.result import PowerResult
+from pmsstats.power.several_outcomes import correlation_of, outcome_names, sd_of_each
 from pmsstats.power.solving import (
     arm_sizes,
     check_choice,
@@ -36,7 +37,7 @@ _PROCEDURES = {
     "co_primary": "co-primary outcomes, each tested at the full level",
 }
 _MOST_STEPWISE, _MOST = 5, 8  # outcomes: the cells of the grid multiply
-_LOG2_POINTS = {3: 10, 4: 9, 5: 7, 6: 9, 7: 8, 8: 7}
+_LOG2_POINTS = {3: 11, 4: 9, 5: 7, 6: 9, 7: 8, 8: 7}
 _CURVE_LOG2_POINTS = 5
 _REFERENCES = (
     "Genz A. J Comput Graph Stat 1992;1:141-149. doi:10.1080/10618600.1992.10477010",
@@ -342,19 +343,14 @@ def _family(
     check_choice("procedure", procedure, tuple(_PROCEDURES))
     check_rates(alpha, sides=sides)
     k = _count(effects, procedure)
-    names = _names(outcomes, k)
+    names = outcome_names(outcomes, k)
     check_choice("win", win, ("any", "all", *names))
-    sds = [sd] * k if np.ndim(sd) == 0 else list(sd)  # type: ignore[arg-type]
-    if len(sds) != k:
-        raise DesignError(f"`sd` must be one number, or one per outcome ({k}), got {sd!r}.")
-    standardised = [
-        check_real("effects", e) / check_real("sd", s, low=0.0)  # type: ignore[arg-type]
-        for e, s in zip(effects, sds, strict=True)
-    ]
+    sds = sd_of_each(sd, k)
+    standardised = [check_real("effects", e) / s for e, s in zip(effects, sds, strict=True)]
     return _Family(
         names=names,
         standardised=np.array(standardised),
-        root=correlation_root(_matrix(correlation, k)),
+        root=correlation_root(correlation_of(correlation, k)),
         procedure=procedure,
         win=win,
         alpha=alpha,
@@ -374,33 +370,6 @@ def _count(effects: Sequence[float], procedure: str) -> int:
             f"procedure={procedure!r}, got {effects!r}."
         )
     return k
-
-
-def _names(outcomes: Sequence[str] | None, k: int) -> tuple[str, ...]:
-    """Return a name per outcome."""
-    if outcomes is None:
-        return tuple(f"outcome_{i + 1}" for i in range(k))
-    names = tuple(outcomes)
-    if len(set(names)) != k or len(names) != k or {"any", "all"} & set(names):
-        raise DesignError(
-            f"`outcomes` must hold {k} distinct names, none of them 'any' or 'all', got "
-            f"{outcomes!r}."
-        )
-    return names
-
-
-def _matrix(correlation: float | Sequence[Sequence[float]], k: int) -> np.ndarray:
-    """Return the correlation matrix."""
-    if np.ndim(correlation) == 0:
-        rho = check_real("correlation", correlation, low=-1.0, high=1.0, ends="[]")  # type: ignore[arg-type]
-        return np.full((k, k), rho) + (1 - rho) * np.eye(k)
-    matrix = np.asarray(correlation, dtype=float)
-    if matrix.shape != (k, k):
-        raise DesignError(
-            f"`correlation` must be one number or a matrix of {k} rows and columns, got "
-            f"{correlation!r}."
-        )
-    return matrix
 
 
 def _check_effects(family: _Family) -> None:

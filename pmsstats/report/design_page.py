@@ -14,8 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pmsstats.plots.theme import PALETTE, PALETTE_DARK
+from pmsstats.power import PowerResult
 from pmsstats.provenance import package_version
 from pmsstats.report.figures import ReportFigure, result_figure
+from pmsstats.report.operating_tables import designs_table, operating_tables, plain_sentence
 from pmsstats.report.render import template_engine
 from pmsstats.report.tables import ReportTable
 from pmsstats.results import Result, format_number, to_plain
@@ -24,6 +26,7 @@ __all__ = ["DesignView", "DesignedTrial", "render_design", "render_design_html"]
 
 RESULTS_SCHEMA = "design_report/1"
 _FIGURE_HEIGHT = 3.2
+_PLACES = {"power": 0, "estimates": 1, "stopping": 2}  # of the figures, by question
 
 
 class SimulationView(Protocol):
@@ -66,6 +69,12 @@ class DesignedTrial:
         What it did.
     figures : tuple of (str, str, str)
         Kinds of ``simulation.plot`` to draw, with a text alternative and a caption.
+    closed_form : PowerResult, optional
+        The power of the primary analysis by a formula.
+    scales : mapping of str to str
+        What the estimates of each analysis are, in words.
+    generator : str
+        What made the data.
     """
 
     name: str
@@ -73,6 +82,9 @@ class DesignedTrial:
     source: str
     simulation: SimulationView
     figures: tuple[tuple[str, str, str], ...] = ()
+    closed_form: PowerResult | None = None
+    scales: Mapping[str, str] = field(default_factory=dict)
+    generator: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +99,6 @@ class DesignView:
         At least one.
     comparison : Result, optional
         The designs side by side.
-    closed_forms : mapping of str to Result
-        Closed-form answers to lay beside the simulation, by what they answer.
     published : tuple of Result
         Simulated beside published results, one per published trial.
     run : tuple of (str, str)
@@ -98,19 +108,19 @@ class DesignView:
     title: str
     trials: tuple[DesignedTrial, ...]
     comparison: Result | None = None
-    closed_forms: Mapping[str, Result] = field(default_factory=dict)
     published: tuple[Result, ...] = ()
     run: tuple[tuple[str, str], ...] = ()
 
     @property
     def results(self) -> dict[str, Any]:
         """The results that there are, by name."""
+        named: dict[str, Any] = {}
         single = len(self.trials) == 1
-        named = {
-            "simulation" if single else f"simulation_{i}": trial.simulation
-            for i, trial in enumerate(self.trials, start=1)
-        }
-        named |= {f"closed_form_{key}": result for key, result in self.closed_forms.items()}
+        for i, trial in enumerate(self.trials, start=1):
+            tail = "" if single else f"_{i}"
+            named[f"simulation{tail}"] = trial.simulation
+            if trial.closed_form is not None:
+                named[f"closed_form{tail}"] = trial.closed_form
         named |= {f"published_{i}": result for i, result in enumerate(self.published, start=1)}
         return named | ({"comparison": self.comparison} if self.comparison else {})
 
@@ -169,18 +179,15 @@ def render_design_html(view: DesignView) -> str:
         .get_template("design.html.j2")
         .render(
             title=view.title,
+            single=len(view.trials) == 1,
             version=package_version(),
             palette=PALETTE,
             palette_dark=PALETTE_DARK,
             origin=view.trials[0].simulation.origin,
             run=view.run,
-            headlines=[trial.simulation.headline() for trial in view.trials],
+            headlines=[_headlines(trial, len(view.trials)) for trial in view.trials],
             trials=[_trial(trial, i) for i, trial in enumerate(view.trials, start=1)],
-            comparison=_shown(view.comparison, "comparison", "The designs side by side."),
-            closed_forms=[
-                _shown(result, f"closed-{i}", f"Closed form: {key}.")
-                for i, (key, result) in enumerate(view.closed_forms.items(), start=1)
-            ],
+            comparison=_compared(view.comparison),
             published=[
                 _shown(result, f"published-{i}", "Simulated beside published results.")
                 for i, result in enumerate(view.published, start=1)
@@ -190,35 +197,86 @@ def render_design_html(view: DesignView) -> str:
     )
 
 
+def _headlines(trial: DesignedTrial, n_trials: int) -> dict[str, str]:
+    """Say what one design would do: in plain words, and in numbers."""
+    return {
+        "name": trial.name if n_trials > 1 else "",
+        "plain": plain_sentence(trial.simulation.table()),
+        "numbers": trial.simulation.headline(),
+        "formula": _formula(trial.closed_form),
+    }
+
+
+def _formula(closed_form: PowerResult | None) -> str:
+    """Say what a formula gives for the same trial."""
+    if closed_form is None:
+        return ""
+    return f"A formula gives {100 * closed_form.power:.1f} % power for the same trial."
+
+
 def _trial(trial: DesignedTrial, position: int) -> dict[str, Any]:
     """Lay out one design."""
-    simulation = trial.simulation
+    closed_form = trial.closed_form
     return {
         "name": trial.name,
         "facts": trial.facts,
         "source": trial.source,
-        "table": _table(
-            simulation.display(),
-            "Operating characteristics, each with its Monte Carlo standard error (MCSE).",
+        "generator": trial.generator,
+        "questions": _questions(trial, position),
+        "closed_form": None
+        if closed_form is None
+        else _shown(closed_form, f"closed-form-{position}", "The same trial by a formula."),
+        "ledger": _table(
+            trial.simulation.ledger(), "Trials and analyses without an answer, by reason."
         ),
-        "ledger": _table(simulation.ledger(), "Replicates without an answer, by reason."),
-        "figures": [
-            result_figure(
-                f"trial-{position}-{kind}",
-                lambda ax, kind=kind: simulation.plot(ax=ax, kind=kind),
-                height=_FIGURE_HEIGHT,
-                alt=alt,
-                caption=caption,
-            )
-            for kind, alt, caption in trial.figures
-        ],
     }
 
 
-def _shown(result: Result | None, name: str, caption: str) -> dict[str, Any] | None:
-    """Lay out a result: sentence, table, figure."""
-    if result is None:
+def _questions(trial: DesignedTrial, position: int) -> list[dict[str, Any]]:
+    """Lay out what was found, question by question, each with its figures."""
+    rows = trial.simulation.table()
+    power = None if trial.closed_form is None else trial.closed_form.power
+    blocks = operating_tables(rows, scales=dict(trial.scales), closed_form=power)
+    places: defaultdict[int, list[ReportFigure]] = defaultdict(list)
+    for kind, alt, caption in trial.figures:
+        figure = result_figure(
+            f"trial-{position}-{kind}",
+            lambda ax, kind=kind: trial.simulation.plot(ax=ax, kind=kind),
+            height=_height(rows) if kind == "power" else _FIGURE_HEIGHT,
+            alt=alt,
+            caption=caption,
+        )
+        places[min(_PLACES.get(kind, 0), len(blocks) - 1)].append(figure)
+    return [
+        {"question": question, "tables": tables, "figures": places[i]}
+        for i, (question, tables) in enumerate(blocks)
+    ]
+
+
+def _height(rows: pd.DataFrame) -> float:
+    """Return inches for a figure with one row per power or type I error."""
+    return 0.6 + 0.45 * max(int(rows["quantity"].isin(["power", "type1_error"]).sum()), 1)
+
+
+def _compared(comparison: Result | None) -> dict[str, Any] | None:
+    """Lay out designs side by side."""
+    if comparison is None:
         return None
+    table = comparison.table()
+    figure = result_figure(
+        "comparison",
+        lambda ax: comparison.plot(ax=ax),
+        height=0.6 + 0.45 * len(table),
+        alt="Share of successful trials of each design. The numbers stand in the table.",
+        caption="Share of trials that succeed, by design (95 % Monte Carlo intervals).",
+    )
+    return {
+        "headline": comparison.headline(), "table": designs_table(table), "figure": figure
+    }  # fmt: skip
+
+
+def _shown(result: Result, name: str, caption: str) -> dict[str, Any]:
+    """Lay out a result: sentence, table, figure."""
     figure: ReportFigure = result_figure(
         name,
         lambda ax: result.plot(ax=ax),

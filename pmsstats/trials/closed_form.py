@@ -21,10 +21,8 @@ __all__ = ["closed_form_power"]
 
 _SLOPE_EFFECTS = frozenset({"slowing", "slope_difference"})
 _EVENT_EFFECTS = frozenset({"hazard_ratio", "onset_years"})
-_SLOPE_SETTINGS = frozenset({
-    "measure", "intercept", "rate", "ageing_rate", "intercept_sd", "slope_sd", "residual_sd",
-    "correlation", "scan",
-})  # fmt: skip
+_NEEDED = frozenset({"rate", "intercept_sd", "slope_sd", "residual_sd"})
+_SLOPE_SETTINGS = _NEEDED | {"measure", "intercept", "ageing_rate", "correlation", "scan"}
 
 
 def closed_form_power(scenario: Scenario) -> PowerResult | None:
@@ -93,12 +91,12 @@ def _is_plain_analysis(scenario: Scenario, analysis: TrialAnalysis) -> bool:
 def _slope(scenario: Scenario, analysis: TrialAnalysis) -> PowerResult | None:
     """Answer for a difference of slopes."""
     settings, effects = scenario.population.settings, scenario.arms[1].effects
-    if not (set(settings) <= _SLOPE_SETTINGS and set(effects) <= _SLOPE_EFFECTS):
+    if not (_NEEDED <= set(settings) <= _SLOPE_SETTINGS and set(effects) <= _SLOPE_EFFECTS):
         return None
     excess = settings["rate"] - settings.get("ageing_rate", 0.0)
     effect = effects.get("slope_difference", 0.0) - effects.get("slowing", 0.0) * excess
     sign = 1 if scenario.endpoint(analysis.endpoint).better == "higher" else -1
-    sds = {name: settings.get(name, 0.0) for name in ("intercept_sd", "slope_sd", "residual_sd")}
+    sds = {name: settings[name] for name in ("intercept_sd", "slope_sd", "residual_sd")}
     if sign * effect <= 0 or sds["residual_sd"] == 0:
         return None
     years = tuple(_years(week) for week in scenario.schedule.weeks)
@@ -118,7 +116,7 @@ def _log_rank(scenario: Scenario, _: TrialAnalysis) -> PowerResult | None:
     settings, effects = scenario.population.settings, scenario.arms[1].effects
     ratio = effects.get("hazard_ratio", 1.0)
     is_known = set(effects) <= _EVENT_EFFECTS and settings.get("observed", "exact") == "exact"
-    if not is_known or ratio >= 1:
+    if not is_known or ratio >= 1 or "hazard" not in settings:
         return None
     return power_log_rank(
         hazard=_hazard(settings),

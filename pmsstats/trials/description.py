@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,9 +17,10 @@ from pmsstats.trials.scenario import (
     TrialAnalysis,
     TrialArm,
     TrialEndpoint,
+    TrialPopulation,
 )
 
-__all__ = ["describe_scenario"]
+__all__ = ["describe_estimate", "describe_scenario"]
 
 METHODS = {
     "random_slope": "difference of slopes (random intercepts and slopes, REML, Satterthwaite)",
@@ -33,8 +35,45 @@ METHODS = {
     "imputation": "multiple imputation",
     "model": "a mixed model by formula",
 }
+_ESTIMATES = {
+    "random_slope": "difference of slopes per year",
+    "mmrm": "difference of means at the last visit",
+    "ancova": "difference of means, adjusted for baseline",
+    "change": "difference of mean changes",
+    "log_rank": "log hazard ratio",
+    "cox": "log hazard ratio",
+    "counts": "log ratio of rates",
+    "proportion": "difference of proportions",
+    "multivariate": "weighted mean of standardised differences, more being better",
+    "imputation": "difference of means at the last visit",
+    "model": "coefficient of the treatment",
+}
+_MODELS = {
+    "random_slope": "values on straight lines that differ between subjects",
+    "correlated_outcomes": "several outcomes on correlated straight lines",
+    "event_times": "times to an event",
+    "counts": "counts of events",
+    "repeated": "values at visits with a given mean and covariance",
+}
+_SETTINGS = {
+    "measure": "measure",
+    "intercept": "mean at entry",
+    "rate": "mean change per year",
+    "ageing_rate": "of which healthy ageing",
+    "intercept_sd": "SD at entry",
+    "slope_sd": "SD of slopes",
+    "residual_sd": "SD of measurements about the line",
+    "hazard": "events per year in the reference arm",
+    "breaks": "rate changes after years",
+    "hazard_ratio": "hazard ratio",
+    "rate_ratio": "ratio of rates",
+    "slope_difference": "difference of slopes per year",
+    "pseudo_atrophy": "early loss that is none",
+    "z": "stop below z =",
+    "conditional_power": "stop below a conditional power of",
+}
 _BOUNDARIES = {
-    "none": "all of it at the end",
+    "none": "tested once, at the end",
     "obrien_fleming": "O'Brien-Fleming boundaries",
     "pocock": "Pocock boundaries",
     "ld_obrien_fleming": "O'Brien-Fleming-like spending (Lan-DeMets)",
@@ -72,7 +111,7 @@ def describe_scenario(scenario: Scenario) -> tuple[tuple[str, str], ...]:
         What is described, and the sentence; parts that are absent are left out.
     """
     parts = [
-        ("Population", _with_settings(scenario.population.model, scenario.population.settings)),
+        ("Population", _population(scenario.population)),
         ("Arms", "; ".join(_arm(arm) for arm in scenario.arms)),
         ("Recruitment", _recruitment(scenario.accrual)),
         ("Visits", _visits(scenario)),
@@ -87,16 +126,55 @@ def describe_scenario(scenario: Scenario) -> tuple[tuple[str, str], ...]:
     return tuple((label, text) for label, text in parts if text)
 
 
+def describe_estimate(analysis: TrialAnalysis) -> str:
+    """Say in plain words what an analysis estimates, treated against reference.
+
+    Parameters
+    ----------
+    analysis : TrialAnalysis
+        With its method.
+
+    Returns
+    -------
+    str
+        Quantity and scale.
+    """
+    if analysis.options.get("effect") == "log_odds_ratio":
+        return "log odds ratio"
+    return _ESTIMATES[analysis.method]
+
+
 def _with_settings(text: str, settings: Mapping[str, Any]) -> str:
     """Add settings in brackets."""
-    inner = ", ".join(f"{key} {_setting(value)}" for key, value in settings.items())
+    inner = ", ".join(_named(key, value) for key, value in settings.items())
     return f"{text} ({inner})" if inner else text
+
+
+def _population(population: TrialPopulation) -> str:
+    """Describe who is recruited."""
+    model = population.model
+    words = f"{_MODELS[model]}, model {model}" if model in _MODELS else f"model {model}"
+    return _with_settings(words, population.settings)
+
+
+def _named(key: str, value: Any) -> str:
+    """Write a setting or an effect after its name in words."""
+    if key == "slowing" and isinstance(value, int | float):
+        return f"slows change by {100 * value:g} %"
+    if key == "onset_years":
+        return f"effect begins after {_years(value)}"
+    return f"{_SETTINGS.get(key, key.replace('_', ' '))} {_setting(value)}"
+
+
+def _years(value: float) -> str:
+    """Write a number of years."""
+    return f"{value:g} year" if value == 1 else f"{value:g} years"
 
 
 def _setting(value: Any) -> str:
     """Write a setting."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_setting(entry)}" for key, entry in value.items())
+        return ", ".join(_named(str(key), entry) for key, entry in value.items())
     if isinstance(value, list | tuple):
         return " to ".join(map(_setting, value)) if len(value) == 2 else _listed(value)
     return f"{value:g}" if isinstance(value, int | float) else str(value)
@@ -111,7 +189,7 @@ def _arm(arm: TrialArm) -> str:
     """Describe an arm."""
     parts = [f"ratio {arm.ratio:g}"] if arm.ratio != 1 else []
     parts += [arm.treatment] if arm.treatment and arm.treatment != arm.name else []
-    parts += [f"{key} {_setting(value)}" for key, value in arm.effects.items()]
+    parts += [_named(key, value) for key, value in arm.effects.items()]
     parts += [f"with {' and '.join(arm.factors)}"] if arm.factors else []
     parts += [f"opens in year {arm.opens_year:g}"] if arm.opens_year else []
     parts += [f"closes in year {arm.closes_year:g}"] if math.isfinite(arm.closes_year) else []
@@ -123,9 +201,9 @@ def _recruitment(accrual: Accrual) -> str:
     pace = {
         "uniform": "evenly",
         "poisson": "at random times",
-        "ramp": f"with a rise over the first {accrual.ramp_years:g} years",
+        "ramp": f"with a rise over the first {_years(accrual.ramp_years)}",
     }[accrual.pattern]
-    over = f"over {accrual.years:g} years, {pace}" if accrual.years else "all on the first day"
+    over = f"over {_years(accrual.years)}, {pace}" if accrual.years else "all on the first day"
     how = "permuted blocks" if accrual.allocation == "blocks" else "simple randomisation"
     return f"{accrual.n_subjects:,} subjects {over}; {how}"
 
@@ -133,11 +211,19 @@ def _recruitment(accrual: Accrual) -> str:
 def _visits(scenario: Scenario) -> str:
     """Describe the schedule."""
     schedule = scenario.schedule
-    text = f"weeks {_listed(schedule.weeks)}"
+    text = _weeks(schedule.weeks)
     if schedule.imaging_weeks is not None and schedule.imaging_weeks != schedule.weeks:
-        text += f"; scans in weeks {_listed(schedule.imaging_weeks)}"
+        text += f"; scans in {_weeks(schedule.imaging_weeks)}"
     window = schedule.window_days
     return text + (f"; within {window:g} days" if window else "")
+
+
+def _weeks(weeks: tuple[int, ...]) -> str:
+    """List weeks; where they are many and equally far apart, by their distance."""
+    steps = {b - a for a, b in itertools.pairwise(weeks)}
+    if len(weeks) > 4 and len(steps) == 1:
+        return f"weeks {weeks[0]} to {weeks[-1]}, every {steps.pop()} weeks"
+    return f"weeks {_listed(weeks)}"
 
 
 def _not_seen(scenario: Scenario) -> str:

@@ -15,6 +15,8 @@ from pmsstats.trials.trial_state import EFFICACY, TrialState
 
 __all__ = ["sequential_look"]
 
+_ROUND = 2  # digits of information fractions that were not planned: replicates then share bounds
+
 
 def sequential_look(
     state: TrialState, interim: Interim, answers: Answers
@@ -88,7 +90,8 @@ def _fractions(state: TrialState, interim: Interim, answers: Answers, planned: f
         return np.full(len(who), planned)
     now = information_of(state, interim.analysis, who, answers.year)
     end = information_of(state, interim.analysis, who, np.full(len(who), np.inf))
-    return now / np.maximum(end, 1e-300)
+    share = np.round(now / np.maximum(end, 1e-300), _ROUND)
+    return np.where(share > 0, np.minimum(share, 1.0 - 10.0**-_ROUND), np.nan)
 
 
 def _end_claimed(

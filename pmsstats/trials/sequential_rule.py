@@ -19,7 +19,6 @@ from pmsstats.trials.scenario import DecisionRule, Interim, Scenario
 __all__ = ["bounds_at", "primary_looks", "sequential_design"]
 
 _POWER = 0.8  # at which an effect is supposed where a futility rule needs one
-_ROUND = 2  # digits of information fractions: replicates with the same then share their bounds
 _FUTILITY = {
     "z",
     "conditional_power",
@@ -167,10 +166,6 @@ def bounds_at(
     -------
     efficacy, futility : ndarray, shape (n_replicates,)
         Of the statistic; infinite where there is none. At the end there is none for futility.
-
-    Notes
-    -----
-    Fractions are rounded to whole percents, so that replicates share their bounds.
     """
     design = sequential_design(scenario, n_comparisons)
     planned = _planned(scenario)
@@ -178,7 +173,7 @@ def bounds_at(
     n = len(fractions[-1])
     table = np.full((n, len(planned)), np.nan)
     for k, t in enumerate(fractions[: len(planned) - 1]):
-        table[:, k] = np.clip(np.round(t, _ROUND), 10.0**-_ROUND, 1.0 - 10.0**-_ROUND)
+        table[:, k] = t
     table[:, -1] = 1.0
     _rising(table, planned, here)
     if design is None:

@@ -219,7 +219,8 @@ def _same(one: TrialArrays, other: TrialArrays) -> bool:
     """Say whether two sets of data are the same, number for number."""
     fields = ("exit_day", "exit_reason", "stop_day")
     pairs = [(getattr(one, name), getattr(other, name)) for name in fields]
-    for mine, theirs in ((one.values, other.values), (one.baseline, other.baseline)):  # noqa: PD011
+    for field in ("values", "baseline", "intercurrent"):
+        mine, theirs = getattr(one, field), getattr(other, field)
         pairs += [(mine[name], theirs[name]) for name in mine]
     pairs += list(zip(one.relapses, other.relapses, strict=True))
     return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)

@@ -11,14 +11,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from timing import machine, median_seconds
 
 from pmsstats.trials.scenario import IntercurrentEvent, TrialDropout
 from synthetic import generate_trials
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from plain_trials import LINE, halves, scenario
-from timing import machine, median_seconds
-
 
 N, BLOCK, REPEATS = 300, 500, 3
 DROPOUT = TrialDropout(share=0.2)

@@ -20,7 +20,9 @@ RATIOS, ONSETS = (0.9, 0.5), (1.2, 0.4)
 
 @pytest.fixture(scope="module")
 def people():
-    config = CohortConfig().for_study(mix={"RRMS": 1, "SPMS": 1}, treatments=("placebo", "siponimod"))
+    config = CohortConfig().for_study(
+        mix={"RRMS": 1, "SPMS": 1}, treatments=("placebo", "siponimod")
+    )
     arms = tuple(
         Arm(name=f"a{k}", share=0.5, worsening_hazard_ratio=ratio, onset_years=onset)
         for k, (ratio, onset) in enumerate(zip(RATIOS, ONSETS, strict=True))

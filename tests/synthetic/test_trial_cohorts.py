@@ -86,7 +86,7 @@ def test_relapses_are_those_of_the_tables(both):
 
 
 def test_effects_go_before_what_a_named_treatment_does():
-    asked = trial(({}, {"worsening_hazard_ratio": 0.5, "slowing_cord": 0.4}),
+    asked = trial(({}, {"worsening_hazard_ratio": 0.5, "slowing": {"cord": 0.4}}),
                   treatments=(None, "siponimod"))  # fmt: skip
     arm = trial_config(asked).arms[1]
     named = dict(treatment("siponimod").slowing)

@@ -186,7 +186,7 @@ def test_progression_comes_earlier_where_tissue_is_lost_faster():
 
 
 def test_effects_may_differ_between_outcomes():
-    effects = ({}, {"slowing": 0.4, "slowing_walk_s": 0.1, "pseudo_atrophy_brain_ml": 3.0})
+    effects = ({}, {"slowing": 0.4, "slowing_walk_s": 0.1, "pseudo_atrophy": {"brain_ml": 3.0}})
     arm = halves(R, 20)
     treated, plain = (
         generate_trials(two(effects=e, n=20), 3, first=0, last=R, arm=arm)

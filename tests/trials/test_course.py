@@ -1,4 +1,4 @@
-"""The course of trials: stopping, selection, adaptation; against exact values and another program."""
+"""The course of trials: stopping, selection, adaptation; against exact values and rpact."""
 
 from __future__ import annotations
 
@@ -89,12 +89,18 @@ def test_group_sequential_stopping_agrees_with_rpact(kind, boundary, label):
     wanted = case.rows("stop_efficacy").set_index("term")["value"]
     total = sum(wanted[f"{kind}_{label}_{k}"] for k in (1, 2, 3))
     assert close(trials["success"].mean(), total)
+    # Forty subjects a look, as if nobody had entered in between.
+    n = given["n_subjects"] / 3 * trials["n_looks"]
+    expected = case.rows("expected_n").set_index("term").loc[f"{kind}_{label}", "value"]
+    assert abs(n.mean() - expected) <= MC * n.std() / np.sqrt(N)
 
 
 def test_expected_number_counts_those_who_had_entered():
     # Follow-up takes a year and recruitment two: at a third of the completers everybody who
     # entered in the year after them is in, too.
-    trial = group_sequential_design(scenario(effect=0.0, n=120), looks=(1 / 3,), futility={"z": 0.0})
+    trial = group_sequential_design(
+        scenario(effect=0.0, n=120), looks=(1 / 3,), futility={"z": 0.0}
+    )
     trials = run(trial, n=200).trials
     early = trials[trials["n_looks"] == 1]
     # The 40th entry is at 39.5 / 60 years; 52 weeks later 0.6583 + 0.9966 years are over.
@@ -208,9 +214,7 @@ def test_blocks_do_not_change_a_replicate():
         whole = run(trial, n=60)
         parts = [run(trial, n=13), run(trial, n=47, first=13)]
         for frame in ("estimates", "trials", "arms"):
-            joined = np.concatenate(
-                [getattr(part, frame).to_numpy(dtype=object) for part in parts]
-            )
+            joined = np.concatenate([getattr(part, frame).to_numpy(dtype=object) for part in parts])
             assert _same(joined, getattr(whole, frame).to_numpy(dtype=object)), (name, frame)
 
 
@@ -282,9 +286,7 @@ def test_margin_and_order_of_analyses():
     base = scenario(effect=0.0, n=60)
     analyses = (
         TrialAnalysis(name="change", endpoint="y", method="change", options={"margin": 0.05}),
-        TrialAnalysis(
-            name="image", endpoint="image", method="change", options={"after": "change"}
-        ),
+        TrialAnalysis(name="image", endpoint="image", method="change", options={"after": "change"}),
     )
     rows = run(dataclasses.replace(base, analyses=analyses), n=500).estimates
     change = rows.query("analysis == 'change'").reset_index(drop=True)

@@ -130,6 +130,22 @@ def test_true_trials_have_the_same_bytes_for_any_blocks(scenario, tmp_path: Path
     assert run("e", checkpoint=tmp_path / "kept") == expected
 
 
+def untold(scenario, seed, **how):
+    """Draw as the generator does, without its knowledge of true values."""
+    return generate_trials(scenario, seed, **how)
+
+
+@pytest.mark.parametrize("name", ["slopes", "change", "events"])
+def test_large_trial_finds_what_the_generator_knows(name: str) -> None:
+    scenario = TRUE_TRIALS[name]
+    known = generate_trials.truth(scenario)["test"]["active"]
+    result = simulate_trials(scenario, untold, 20, 7, truth=40_000)
+    value, error = result.value("truth")
+    assert result.truth["source"].tolist() == ["large trial"]
+    assert abs(value - known) < 4 * error
+    assert 0 < error < 0.1 * abs(known)
+
+
 @pytest.mark.parametrize("effect", [0.0, EFFECT])
 def test_power_is_that_of_the_z_test(effect: float) -> None:
     result = simulate(4000, scenario=toy_scenario(effect), truth=True)

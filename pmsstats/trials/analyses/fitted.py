@@ -75,7 +75,13 @@ class BatchEstimates:
         )
 
     def weaker(self) -> Iterator[BatchEstimates]:
-        """Yield the models to fall back on."""
+        """Yield the models to fall back on.
+
+        Yields
+        ------
+        BatchEstimates
+            In the order of `fallback`.
+        """
         for spec in self.fallback:
             yield BatchEstimates(
                 data=self.data, formula=spec, contrasts=self.contrasts, used=self.used

@@ -39,6 +39,8 @@ class PublishedFinding:
         A ratio is compared as its logarithm.
     factor : float
         By which the published number is multiplied, for its unit or sign.
+    review : str, optional
+        The finding of the review that says so, where no number is printed.
     note : str
         How the paper's quantity differs from the scenario's.
     """
@@ -53,6 +55,7 @@ class PublishedFinding:
     minus: str | None = None
     scale: Literal["difference", "ratio"] = "difference"
     factor: float = 1.0
+    review: str | None = None
     note: str = ""
 
     @property
@@ -76,11 +79,13 @@ class PublishedFinding:
 
     @property
     def source(self) -> str:
-        """Citation of the record, and where it was read."""
-        if self.record is None:
-            return ""
-        entry = evidence.record(self.record)
-        return f"{entry.citation.text()} ({entry.verified})"
+        """Citation of the record, and how it was read; else what the review says."""
+        if self.record is not None:
+            entry = evidence.record(self.record)
+            return f"{entry.citation.text()} ({entry.verified})"
+        if self.review is not None:
+            return f"Review, Neurol Ther 2018;7:265-285: {evidence.finding(self.review).statement}"
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,10 +71,11 @@ class PublishedComparison(Result):
         -------
         pandas.DataFrame
             ``what comparison published published_low published_high simulated simulated_low
-            simulated_high inside found share mcse source note``: effects on the scale of the
-            analysis (ratios as logarithms); mean of the simulated estimates and their middle 95 %;
-            whether the published one lies among them; the paper's conclusion, and the share of
-            simulated trials that come to it.
+            simulated_high inside found share mcse n_failed source note``: effects on the scale of
+            the analysis (ratios as logarithms); mean of the simulated estimates and their middle
+            95 %; whether the published one lies among them (empty where either is missing); the
+            paper's conclusion, and the share of simulated trials that come to it; trials whose
+            analysis failed, which come to none.
         """
         return self.rows.copy()
 
@@ -184,10 +185,9 @@ def _row(finding: PublishedFinding, simulation: SimulationResult) -> dict[str, A
     chosen = (frame["analysis"] == finding.analysis) & (frame["comparison"] == finding.comparison)
     final = frame[chosen].groupby("replicate", sort=True).tail(1)
     estimate = final["estimate"].to_numpy(float)
-    low, high = (
-        np.nanquantile(estimate, _RANGE) if np.isfinite(estimate).any() else (np.nan, np.nan)
-    )
+    mean, low, high = _middle(estimate[np.isfinite(estimate)])
     published, published_low, published_high = finding.interval
+    known = np.isfinite([published, mean]).all()
     agrees = _concludes(final["z"].to_numpy(float)) == finding.found
     share = float(agrees.mean())
     return {
@@ -196,16 +196,25 @@ def _row(finding: PublishedFinding, simulation: SimulationResult) -> dict[str, A
         "published": published,
         "published_low": published_low,
         "published_high": published_high,
-        "simulated": float(np.nanmean(estimate)),
-        "simulated_low": float(low),
-        "simulated_high": float(high),
-        "inside": "" if np.isnan(published) else ("yes" if low <= published <= high else "no"),
+        "simulated": mean,
+        "simulated_low": low,
+        "simulated_high": high,
+        "inside": ("yes" if low <= published <= high else "no") if known else "",
         "found": finding.found,
         "share": share,
         "mcse": float(np.sqrt(share * (1 - share) / len(final))),
+        "n_failed": int(np.isnan(estimate).sum()),
         "source": finding.source,
         "note": finding.note,
     }
+
+
+def _middle(estimate: np.ndarray) -> tuple[float, float, float]:
+    """Return mean and middle 95 %; not numbers where there is no estimate."""
+    if not estimate.size:
+        return np.nan, np.nan, np.nan
+    low, high = np.quantile(estimate, _RANGE)
+    return float(estimate.mean()), float(low), float(high)
 
 
 def _concludes(z: np.ndarray) -> np.ndarray:
