@@ -29,10 +29,12 @@ class Numbers(click.ParamType):
         try:
             numbers = tuple(self.kind(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is no number, and no list such as 1,2.", param, ctx)
+            number = "whole number" if self.kind is int else "number"
+            self.fail(f"{value!r} is no {number}, and no list such as 1,2.", param, ctx)
         return numbers[0] if len(numbers) == 1 else numbers
 
 
+FIGURE_KINDS = (".svg", ".png", ".pdf")
 FLOATS, WHOLE = Numbers(), Numbers(int)
 
 
@@ -201,6 +203,8 @@ def _add(name: str, design: str, what: str, parts: tuple[Parts, ...]) -> None:
     @verbose_option
     def command(*, figure: Path | None, verbose: bool, **given: Any) -> None:
         with explained(verbose=verbose):
+            if figure is not None:
+                _check_figure(figure)
             result = _solved(design, parts, given)
             click.echo(str(result))
             if figure is not None:
@@ -258,7 +262,30 @@ def _solved(design: str, parts: tuple[Parts, ...], given: dict[str, Any]) -> Any
     ]
     if missing:
         raise DesignError(f"{', '.join(missing)} must be given. `--help` says what each is.")
-    return function(**arguments)
+    try:
+        return function(**arguments)
+    except DesignError as exc:
+        raise DesignError(_as_options(str(exc), given)) from exc
+
+
+def _as_options(message: str, given: dict[str, Any]) -> str:
+    """Write the names of arguments in a message as the options that they are here."""
+
+    def option(found: re.Match[str]) -> str:
+        name, tail = found.groups()
+        return f"`--{name.replace('_', '-')}{tail}`" if name in given else found.group()
+
+    return re.sub(r"`(\w+)((?:=[^`]*)?)`", option, message)
+
+
+def _check_figure(path: Path) -> None:
+    """Refuse, before anything is worked out, a file that cannot be written or drawn."""
+    from pmsstats.errors import DesignError
+
+    if path.suffix.lower() not in FIGURE_KINDS:
+        raise DesignError(f"`--figure` must end in {', '.join(FIGURE_KINDS)}, got {path.name!r}.")
+    if not path.parent.is_dir():
+        raise DesignError(f"`--figure` needs a folder that is there; {str(path.parent)!r} is not.")
 
 
 def _draw(result: Any, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,22 @@ def simulate(
                 "Name a scenario file or a published trial, for example `pmsstats simulate "
                 "scenario.toml` or `pmsstats simulate ms_stat`; `--list` shows the published ones."
             )
+        _check_address(asked["scheduler"])
         with folder(out):
             opened = [_opened(name) for name in scenarios]
             result = _simulated(opened, **asked)
         _write(out, opened, result, asked)
+
+
+def _check_address(scheduler: str | None) -> None:
+    """Refuse what is no address, before anything tries to connect to it."""
+    from pmsstats.errors import DesignError
+
+    if scheduler is not None and not re.fullmatch(r"[a-z]+://.+:\d+", scheduler):
+        raise DesignError(
+            f"`--scheduler` must be an address as tcp://host:8786, got {scheduler!r}. Leave it "
+            "out and say `--backend dask` for workers on this machine."
+        )
 
 
 def _opened(name: str) -> tuple[str, Scenario]:

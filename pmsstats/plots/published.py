@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_published"]
 
-_LABEL_WIDTH = 34
+_HALF_RANGE = 1.959963984540054
+"""Standard errors from the mean that hold 95 % of the simulated trials."""
+
 _REACH = 4.0
-_SD_OF_RANGE = 2 * 1.959963984540054
+_TEXT_SIZE = 8
+_INCHES_PER_LETTER = 0.06
+_LABEL_SHARE = 0.85
+"""Letters of the axis label that take the place of one of small print."""
+
+_GAP = 5
+_X_LABEL = "Published effect minus simulated mean, in standard errors"
+_BAND = "(band: 95 % of simulated trials)"
 
 
 def plot_published(
@@ -40,31 +50,55 @@ def plot_published(
     -------
     matplotlib.axes.Axes
         Rows are at y = 0, 1, ... from the top, each in its own standard errors: the band holds 95
-        % of the simulated trials. Effects further than the axis reaches end in an arrow.
+        % of the simulated trials. Above a row stands what was found, below it how many simulated
+        trials conclude the same. Effects further than the axis reaches end in an arrow.
     """
     ax = plt.gca() if ax is None else ax
-    ax.axvspan(-_SD_OF_RANGE / 2, _SD_OF_RANGE / 2, color=PALETTE[0], alpha=0.12, lw=0)
-    ax.axvline(0.0, color=PALETTE[0], lw=1)
+    ax.axvspan(-_HALF_RANGE, _HALF_RANGE, color=PALETTE[0], alpha=0.12, lw=0)
+    ax.axvline(0.0, color=PALETTE[0], lw=1, alpha=0.5)
+    letters = _letters(ax)
     for y, row in enumerate(findings.itertuples()):
-        spread = (row.simulated_high - row.simulated_low) / _SD_OF_RANGE
-        value, low, high = (
-            (v - row.simulated) / spread
-            for v in (row.published, row.published_low, row.published_high)
-        )
-        if np.isfinite(low):
-            ax.plot([max(low, -_REACH), min(high, _REACH)], [y, y], color=INK, lw=1.6)
-        if np.isfinite(value):
-            marker = "o" if abs(value) <= _REACH else "<" if value < 0 else ">"
-            ax.plot(np.clip(value, -_REACH, _REACH), y, marker, color=INK, ms=6)
-        else:
-            ax.text(0.0, y, "no number printed", ha="center", va="center", color=MUTED, size=8)
-        text = f'"{row.found}" in {row.share:.0%}'
-        ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", size=8)
-    ax.set_yticks(range(len(findings)), [wrapped(t, _LABEL_WIDTH) for t in findings["what"]])
-    ax.set_ylim(len(findings) - 0.5, -0.5)
+        _draw_effect(ax, y, row)
+        conclusion = f"paper: {row.found}, as {row.share:.0%} of simulations"
+        _write(ax, y, wrapped(str(row.what), letters), above=True)
+        _write(ax, y, wrapped(conclusion, letters, max_lines=1), above=False)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(max(len(findings), 1) - 0.5, -0.5)
     ax.set_xlim(-_REACH - 0.3, _REACH + 0.3)
-    ax.set_xlabel("Published effect, in standard errors from the mean of simulated trials")
-    ax.text(1.02, -0.5, "concluded by", size=8, color=MUTED, va="bottom",
-            transform=ax.get_yaxis_transform())  # fmt: skip
+    label = wrapped(_X_LABEL, int(_LABEL_SHARE * letters), max_lines=3)
+    ax.set_xlabel(f"{label}\n{_BAND}")
     stamp_origin(ax, origin)
     return ax
+
+
+def _letters(ax: Axes) -> int:
+    """Return how many letters of small print stand beside each other in the axes."""
+    width = ax.get_figure(root=True).get_figwidth() * ax.get_position().width
+    return max(int(width / _INCHES_PER_LETTER), 20)
+
+
+def _draw_effect(ax: Axes, y: int, row: Any) -> None:
+    """Draw a published effect and its interval, or say why there is none."""
+    spread = (row.simulated_high - row.simulated_low) / (2 * _HALF_RANGE)
+    if not (math.isfinite(row.published) and spread > 0):
+        why = "no number printed" if math.isnan(row.published) else "no spread of simulated trials"
+        ax.text(0.1, y, why, va="center", color=MUTED, size=_TEXT_SIZE, style="italic", gid="none")
+        return
+    value, low, high = (
+        (v - row.simulated) / spread for v in (row.published, row.published_low, row.published_high)
+    )
+    if math.isfinite(low):
+        ends = np.clip([low, high], -_REACH, _REACH)
+        ax.plot(ends, [y, y], color=INK, lw=1.6, gid="interval")
+    marker = "o" if abs(value) <= _REACH else "<" if value < 0 else ">"
+    ax.plot(np.clip(value, -_REACH, _REACH), y, marker, color=INK, ms=6, gid="effect")
+
+
+def _write(ax: Axes, y: int, text: str, *, above: bool) -> None:
+    """Write a line above or below a row, from the left."""
+    ax.annotate(
+        text, (0.0, y), (0, _GAP if above else -_GAP), xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points", va="bottom" if above else "top",
+        size=_TEXT_SIZE, color=INK if above else MUTED,
+    )  # fmt: skip

@@ -185,8 +185,18 @@ def sample_size_combination(
     ----------
     power : float, default 0.8
         Wanted; above `alpha`.
-    effects, sd, correlation, combine, weights, outcomes
+    effects : sequence of float
+        Per outcome, benefit positive.
+    sd : float or sequence of float, default 1
+        Per outcome.
+    correlation : float or square matrix, default 0
+        Between outcomes.
+    combine : {"ols", "gls", "optimal"}
         See :func:`power_combination`.
+    weights : sequence of float, optional
+        Of the standardised effects.
+    outcomes : sequence of str, optional
+        Names.
     alpha : float, default 0.05
         Type I error.
     sides : {2, 1}

@@ -244,7 +244,8 @@ def sequential_bounds(
     Returns
     -------
     SequentialBounds
-        Arrays in the shape of `information_fractions`. Rows that are alike are worked out once.
+        Arrays in the shape of `information_fractions`. Rows that are alike are worked out once;
+        the bounds of a row do not depend on the others, to the last bit.
 
     Raises
     ------
@@ -273,11 +274,14 @@ def sequential_bounds(
     drift = design_drift(design) if design.futility is not None else design.fixed_drift
     filled = np.where(np.isnan(t), -1.0, t)
     unique, where = np.unique(filled, axis=0, return_inverse=True)
-    rows = np.where(unique < 0, np.nan, unique)
-    parts = [_bounds(design, rows[block], drift) for block in row_blocks(rows)]
-    upper, lower = (np.concatenate([part[i] for part in parts])[where.ravel()] for i in (0, 1))
-    shape = np.shape(information_fractions)
-    return SequentialBounds(efficacy=upper.reshape(shape), futility=lower.reshape(shape))
+    paths = np.where(unique < 0, np.nan, unique)
+    upper, lower = np.empty(paths.shape), np.empty(paths.shape)
+    for rows in row_blocks(paths):
+        upper[rows], lower[rows] = _bounds(design, paths[rows], drift)
+    every, shape = where.ravel(), np.shape(information_fractions)
+    return SequentialBounds(
+        efficacy=upper[every].reshape(shape), futility=lower[every].reshape(shape)
+    )
 
 
 def efficacy_bounds(design: GroupSequentialDesign, information_fractions: object) -> np.ndarray:

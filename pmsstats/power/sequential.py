@@ -2,7 +2,8 @@
 
 Statistics have independent increments: with information fractions t, ``Z_k`` has mean
 ``drift sqrt(t_k)`` and ``corr(Z_j, Z_k) = sqrt(t_j / t_k)``. Many designs (rows) are worked on at
-once.
+once, and no row's numbers depend on the others, to the last bit: rows with as many quadrature nodes
+go together, and each ends its own iterations.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
 _REACH = 9.0  # standard deviations of the mean beyond which nothing is integrated
 _SPACING = 0.8  # of quadrature nodes, in standard deviations of an increment: error about exp(-30)
 _NODES = (40, 1500)
+_GRADES = 8  # numbers of nodes in use between a power of 2 and the next: rows share them
 _CELLS = 250_000  # array elements worked on at once: they stay in the processor's cache
 _ROOT = math.sqrt(2.0 * math.pi)
 _TINY = 1e-300
@@ -124,20 +126,27 @@ def _legendre(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.polynomial.legendre.leggauss(n_nodes)
 
 
+def _nodes_of_rows(fractions: np.ndarray) -> np.ndarray:
+    """Return for each row how many nodes resolve its smallest increment of information."""
+    t = _filled(fractions)
+    step, after = np.diff(t, axis=1), t[:, 1:]
+    used = (step > 0) & (t[:, :-1] > 0)
+    share = np.divide(step, after, out=np.ones_like(step), where=used)
+    narrow = np.sqrt(np.min(share, axis=1, initial=1.0))
+    needed = np.ceil(math.pi / 2.0 * 2.0 * _REACH / (_SPACING * narrow))
+    grade = np.exp2(np.floor(np.log2(needed))) / _GRADES
+    return np.clip(grade * np.ceil(needed / grade), *_NODES).astype(np.int64)
+
+
 def nodes_needed(fractions: np.ndarray) -> int:
-    """Return how many nodes resolve the smallest increment of information.
+    """Return how many nodes resolve the smallest increment of information of any row.
 
     Parameters
     ----------
     fractions : ndarray, shape (n_rows, n_looks)
         Rising; missing for looks that did not take place.
     """
-    t = _filled(fractions)
-    step, before = np.diff(t, axis=1), t[:, :-1]
-    used = (step > 0) & (before > 0)
-    narrow = float(np.sqrt(np.min((step[used] / t[:, 1:][used]), initial=1.0)))
-    needed = math.ceil(math.pi / 2.0 * 2.0 * _REACH / (_SPACING * narrow))
-    return int(np.clip(needed, *_NODES))
+    return int(np.max(_nodes_of_rows(fractions)))
 
 
 def start(fractions: np.ndarray) -> Continuation:
@@ -223,7 +232,8 @@ def solve_bound(
     Returns
     -------
     ndarray, shape (n_rows,)
-        Infinite where nothing may be spent, or where all may.
+        Infinite where nothing may be spent, or where all may. A row stays as it is once it is
+        found, however long others take.
     """
     sign = 1.0 if upper else -1.0
     total = state.mass.sum(axis=1)
@@ -232,6 +242,7 @@ def solve_bound(
     low = drift * np.sqrt(fraction) - 40.0
     high = low + 80.0
     bound = np.clip(drift * np.sqrt(fraction) - sign * goal, low, high)
+    going_on = moving
     for _ in range(100):
         x, scale = _standardised(state, bound, fraction, drift)
         p = np.clip(np.sum(state.mass * ndtr(-sign * x), axis=1), _TINY, 1.0 - 1e-16)
@@ -244,8 +255,9 @@ def solve_bound(
         inside = (newton >= low) & (newton <= high)
         new = np.where(inside, newton, 0.5 * (low + high))
         done = np.abs(new - bound) < _STEP * (1.0 + np.abs(bound))
-        bound = new
-        if np.all(done | ~moving):
+        bound = np.where(going_on, new, bound)
+        going_on = going_on & ~done
+        if not going_on.any():
             break
     return np.where(moving, bound, np.where(target < total, sign * np.inf, -sign * np.inf))
 
@@ -311,16 +323,20 @@ def advance(
     )
 
 
-def row_blocks(fractions: np.ndarray) -> list[slice]:
-    """Return slices of rows whose arrays fit the cache.
+def row_blocks(fractions: np.ndarray) -> list[np.ndarray]:
+    """Return numbers of rows that have as many nodes, and whose arrays fit the cache.
 
     Parameters
     ----------
     fractions : ndarray, shape (n_rows, n_looks)
         Checked by :func:`check_fractions`.
     """
-    size = max(1, _CELLS // nodes_needed(fractions) ** 2)
-    return [slice(first, first + size) for first in range(0, len(fractions), size)]
+    n_nodes = _nodes_of_rows(fractions)
+    blocks = []
+    for n in np.unique(n_nodes).tolist():
+        rows, size = np.flatnonzero(n_nodes == n), max(1, _CELLS // n**2)
+        blocks += [rows[first : first + size] for first in range(0, len(rows), size)]
+    return blocks
 
 
 def crossing_probabilities(
@@ -371,12 +387,12 @@ def crossing_probabilities(
             f"{upper.shape} and {lower.shape}."
         )
     mean = np.broadcast_to(np.asarray(drift, dtype=float), (len(t),))
-    parts = [_crossing(t[r], upper[r], lower[r], mean[r]) for r in row_blocks(t)]
+    above, below = np.empty(t.shape), np.empty(t.shape)
+    for rows in row_blocks(t):
+        part = _crossing(t[rows], upper[rows], lower[rows], mean[rows])
+        above[rows], below[rows] = part.efficacy, part.futility
     shape = np.shape(fractions)
-    return Crossing(
-        efficacy=np.concatenate([p.efficacy for p in parts]).reshape(shape),
-        futility=np.concatenate([p.futility for p in parts]).reshape(shape),
-    )
+    return Crossing(efficacy=above.reshape(shape), futility=below.reshape(shape))
 
 
 def _crossing(t: np.ndarray, upper: np.ndarray, lower: np.ndarray, drift: np.ndarray) -> Crossing:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 from matplotlib.axes import Axes
 
-from pmsstats.plots.theme import PALETTE, PALETTE_DARK
+from pmsstats.plots.theme import PALETTE, PALETTE_DARK, wrapped
 from pmsstats.power import PowerResult
 from pmsstats.provenance import package_version
 from pmsstats.report.figures import ReportFigure, result_figure
@@ -26,6 +26,7 @@ __all__ = ["DesignView", "DesignedTrial", "render_design", "render_design_html"]
 
 RESULTS_SCHEMA = "design_report/1"
 _FIGURE_HEIGHT = 3.2
+_PHONE = 5.0  # inches
 _PLACES = {"power": 0, "estimates": 1, "stopping": 2}  # of the figures, by question
 
 
@@ -204,7 +205,20 @@ def _headlines(trial: DesignedTrial, n_trials: int) -> dict[str, str]:
         "plain": plain_sentence(trial.simulation.table()),
         "numbers": trial.simulation.headline(),
         "formula": _formula(trial.closed_form),
+        "missing": _missing(trial.simulation.ledger()),
     }
+
+
+def _missing(ledger: pd.DataFrame) -> str:
+    """Say how often an analysis gave no answer."""
+    if ledger.empty:
+        return ""
+    worst = ledger.loc[ledger["share"].idxmax()]
+    what = f"the analysis {worst['analysis']!r} at look {worst['look']}"
+    return (
+        f"{what if worst['analysis'] else 'the trial'} gave no answer in "
+        f"{100 * worst['share']:.2g} % of simulated trials: {worst['reason']}."
+    )
 
 
 def _formula(closed_form: PowerResult | None) -> str:
@@ -241,7 +255,7 @@ def _questions(trial: DesignedTrial, position: int) -> list[dict[str, Any]]:
     for kind, alt, caption in trial.figures:
         figure = result_figure(
             f"trial-{position}-{kind}",
-            lambda ax, kind=kind: trial.simulation.plot(ax=ax, kind=kind),
+            lambda ax, kind=kind: _fitted(trial.simulation.plot(ax=ax, kind=kind)),
             height=_height(rows) if kind == "power" else _FIGURE_HEIGHT,
             alt=alt,
             caption=caption,
@@ -258,6 +272,16 @@ def _height(rows: pd.DataFrame) -> float:
     return 0.6 + 0.45 * max(int(rows["quantity"].isin(["power", "type1_error"]).sum()), 1)
 
 
+def _fitted(ax: Axes) -> Axes:
+    """Wrap long labels where the figure is that for a phone."""
+    if ax.figure.bbox.width / ax.figure.dpi < _PHONE:
+        ax.set_xlabel(wrapped(ax.get_xlabel(), 28))
+        labels = [label.get_text() for label in ax.get_yticklabels()]
+        if any(len(label) > 16 for label in labels):
+            ax.set_yticks(ax.get_yticks(), [wrapped(label, 16) for label in labels])
+    return ax
+
+
 def _compared(comparison: Result | None) -> dict[str, Any] | None:
     """Lay out designs side by side."""
     if comparison is None:
@@ -265,7 +289,7 @@ def _compared(comparison: Result | None) -> dict[str, Any] | None:
     table = comparison.table()
     figure = result_figure(
         "comparison",
-        lambda ax: comparison.plot(ax=ax),
+        lambda ax: _fitted(comparison.plot(ax=ax)),
         height=0.6 + 0.45 * len(table),
         alt="Share of successful trials of each design. The numbers stand in the table.",
         caption="Share of trials that succeed, by design (95 % Monte Carlo intervals).",

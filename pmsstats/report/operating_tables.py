@@ -257,7 +257,9 @@ def _without_repeats(
     if not given or any(row["n_replicates"] < everyone for row in given):
         return rows, ()
     kept = [row for row in rows if row not in given]
-    return kept, ("Every analysis had an answer in every trial, so none is missing from a share.",)
+    return kept, (
+        "Every analysis had an answer at the last look of every trial: no trial is missing here.",
+    )
 
 
 def _without_single_look(rows: list[dict[Any, Any]]) -> list[dict[Any, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pmsstats.cohort.coerce import DAYS_PER_YEAR
+from pmsstats.cohort.schema import default_dictionary
 from pmsstats.power import (
     PiecewiseHazard,
     PowerResult,
@@ -106,7 +107,7 @@ def _slope(scenario: Scenario, analysis: TrialAnalysis) -> PowerResult | None:
         model=SlopeModel(**sds, correlation=settings.get("correlation", 0.0) if varies else 0.0),
         effect=effect,
         method="hu_mackey_thomas",
-        unit=scenario.endpoint(analysis.endpoint).name,
+        unit=_unit(scenario.endpoint(analysis.endpoint).measure),
         **_common(scenario),
     )
 
@@ -125,6 +126,12 @@ def _log_rank(scenario: Scenario, _: TrialAnalysis) -> PowerResult | None:
         follow_up=_years(scenario.schedule.weeks[-1]),
         **_common(scenario),
     )
+
+
+def _unit(measure: str) -> str:
+    """Return the unit of a measure, as the data dictionary has it, or its name."""
+    dictionary = default_dictionary()
+    return (dictionary[measure].unit if measure in dictionary else "") or measure
 
 
 def _hazard(settings: Mapping[str, Any]) -> PiecewiseHazard:

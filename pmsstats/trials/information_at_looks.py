@@ -22,6 +22,8 @@ from pmsstats.trials.scenario import Interim, Scenario, TrialAnalysis
 __all__ = [
     "counts_events",
     "event_years",
+    "expected_year",
+    "first_informative_week",
     "information_at",
     "information_steps",
     "planned_fraction",
@@ -127,6 +129,27 @@ def information_steps(
     else:
         steps[inside[-1]] = 1.0
     return steps
+
+
+def first_informative_week(scenario: Scenario, analysis: TrialAnalysis) -> float:
+    """Say up to which week a subject must be seen to say anything about an effect.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        With its schedule.
+    analysis : TrialAnalysis
+        With its window.
+
+    Returns
+    -------
+    float
+        The second visit of the window for slopes, counts and models, else the last one.
+    """
+    weeks = [w for w in scenario.schedule.weeks if analysis.from_week <= w <= analysis.to_week]
+    if analysis.method in {*_SLOPES, "counts", "mmrm", "model"}:
+        return float(weeks[1]) if len(weeks) > 1 else float("inf")
+    return float(weeks[-1]) if weeks else float("inf")
 
 
 def _sds(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError, nearest
+from pmsstats.trials.enrol import expected_entries
+from pmsstats.trials.information_at_looks import (
+    counts_events,
+    expected_year,
+    first_informative_week,
+)
 from pmsstats.trials.questions import TRIAL_OPTIONS
 from pmsstats.trials.scenario import Interim, Scenario
 from pmsstats.trials.sequential_rule import primary_looks, sequential_design
-from pmsstats.trials.trial_state import comparisons_of_decision
+from pmsstats.trials.trial_state import compared
 
 __all__ = ["RULE_OPTIONS", "check_rules"]
 
@@ -37,11 +44,12 @@ def check_rules(scenario: Scenario) -> None:
         If an option is unknown, a rule does not fit the arms, or analyses wait for one another in
         a circle.
     """
-    comparisons = comparisons_of_decision(scenario)
+    comparisons = compared(scenario)
     by_arm = comparisons == scenario.arm_names[1:]
     for look in scenario.interims:
         _check_options(look)
         _check_arms(scenario, look, comparisons, by_arm=by_arm)
+        _check_seen(scenario, look)
     _check_order(scenario)
     if primary_looks(scenario):
         sequential_design(scenario, len(comparisons))
@@ -67,6 +75,12 @@ def _check_arms(
             f"Interim {look.name!r} selects arms, but the primary analysis compares factors. "
             "Use the rule 'group_sequential', or compare arms."
         )
+    if compared(scenario, look.analysis) != comparisons:
+        raise DesignError(
+            f"Interim {look.name!r} must compare what the primary analysis compares "
+            f"({', '.join(comparisons)}), but its analysis {look.analysis!r} compares "
+            f"{', '.join(compared(scenario, look.analysis))}. Use the same `by` in both."
+        )
     if look.rule in {"sample_size", "enrichment"} and len(comparisons) > 1:
         raise DesignError(
             f"Interim {look.name!r} by the rule {look.rule!r} is for two arms, got "
@@ -84,6 +98,23 @@ def _check_arms(
         )
 
 
+def _check_seen(scenario: Scenario, look: Interim) -> None:
+    """Refuse a look at which nobody is expected to have what it looks at."""
+    analysis = scenario.analysis(look.analysis)
+    if look.at in {"events", "information"} or counts_events(analysis):
+        return
+    week = first_informative_week(scenario, analysis)
+    soonest = float(expected_entries(scenario)[0]) + week * 7 / DAYS_PER_YEAR
+    year = expected_year(scenario, look)
+    if year < soonest - 1e-9:
+        raise DesignError(
+            f"Interim {look.name!r} is expected after {year:.2f} years, but analysis "
+            f"{analysis.name!r} needs visits up to week {week:g}, which nobody has reached before "
+            f"{soonest:.2f} years. Let it come later, or end the window of the analysis earlier "
+            "(`to_week`)."
+        )
+
+
 def _check_order(scenario: Scenario) -> None:
     """Refuse analyses that wait for what is not there, or for one another."""
     names = tuple(analysis.name for analysis in scenario.analyses)
@@ -94,6 +125,11 @@ def _check_order(scenario: Scenario) -> None:
                 raise DesignError(
                     f"`after` of analysis {seen[-1]!r} names {before!r}, but there are "
                     f"{', '.join(map(repr, names))}.{nearest(str(before), names)}"
+                )
+            if compared(scenario, str(before)) != compared(scenario, seen[-1]):
+                raise DesignError(
+                    f"Analysis {seen[-1]!r} comes `after` {before!r}, which compares something "
+                    "else. Use the same `by` in both."
                 )
             if before in seen:
                 raise DesignError(f"Analyses {', '.join(seen)} wait for one another by `after`.")

@@ -180,11 +180,33 @@ class Scenario:
         return tuple(dict.fromkeys(endpoint.measure for endpoint in self.endpoints))
 
     def endpoint(self, name: str) -> TrialEndpoint:
-        """Return an endpoint by name."""
+        """Return an endpoint by name.
+
+        Parameters
+        ----------
+        name : str
+            One that the scenario has.
+
+        Returns
+        -------
+        TrialEndpoint
+            The endpoint.
+        """
         return next(e for e in self.endpoints if e.name == name)
 
     def analysis(self, name: str) -> TrialAnalysis:
-        """Return an analysis by name."""
+        """Return an analysis by name.
+
+        Parameters
+        ----------
+        name : str
+            One that the scenario has.
+
+        Returns
+        -------
+        TrialAnalysis
+            The analysis.
+        """
         return next(a for a in self.analyses if a.name == name)
 
     def to_dict(self) -> dict[str, Any]:

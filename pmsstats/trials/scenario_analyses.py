@@ -117,13 +117,13 @@ class Interim:
         `week`; events of `analysis`; share of the final information.
     value : float
         When the look takes place.
-    week : float, optional
-        For ``"followed"``; the last visit by default.
     analysis : str
         Which analysis decides.
     rule : {"group_sequential", "select_arms", "sample_size", "enrichment"}
         Stop for efficacy or futility; drop arms (and go on with those that pass); re-estimate the
         number of subjects; restrict to a subgroup.
+    week : float, optional
+        For ``"followed"``; the last visit by default.
     options : mapping of str to object
         Of the rule: ``threshold`` (one-sided p value that an arm must be below to go on),
         ``keep`` (at most so many arms), ``n_max``, ``conditional_power``, ``blinded``,

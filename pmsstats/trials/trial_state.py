@@ -277,7 +277,7 @@ def begin(
     """
     enrolment = enrol(scenario, root, first, last)
     n, places = enrolment.arm.shape
-    names = comparisons_of_decision(scenario)
+    names = compared(scenario)
     filled = (enrolment.arm >= 0) & (np.arange(places) < planned_places(scenario))
     return TrialState(
         scenario=scenario,
@@ -301,15 +301,17 @@ def begin(
     )
 
 
-def comparisons_of_decision(scenario: Scenario) -> tuple[str, ...]:
-    """Return what the primary analysis compares with the reference.
+def compared(scenario: Scenario, name: str | None = None) -> tuple[str, ...]:
+    """Return what an analysis compares with the reference.
 
     Parameters
     ----------
     scenario : Scenario
         The trial.
+    name : str, optional
+        Of the analysis; the primary one by default.
     """
     from pmsstats.trials.analyses.comparisons import comparisons_of
 
-    analysis = scenario.analysis(scenario.decision.analysis)
+    analysis = scenario.analysis(name or scenario.decision.analysis)
     return comparisons_of(scenario, analysis, scenario.arm_names[1:]).names

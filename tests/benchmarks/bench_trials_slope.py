@@ -2,11 +2,12 @@
 
 2 arms of 150 subjects, 5 visits over two years, dropout; random intercepts and slopes by REML with
 Satterthwaite's test; data are generated, analysed and summed up by one process on one thread.
-Compared are (1) the same count of normals from ``numpy.random.default_rng``, drawn in pieces as
-large as a block, in turn with the simulation; (2) a loop of ``lmerTest::lmer`` and ``summary`` over
-trials of the same scenario, whose data are made and read beforehand, timed inside R after a first
-fit. Ratios of the rounds' medians are printed; asked is a ratio of at most 5 to the normals, and of
-more than 300 to R. Without R its line is left out, and it is said why.
+Compared are (1) the same count of normals from ``numpy.random.default_rng``, as one array and in
+pieces as large as a block (whose memory is used again), in turn with the simulation; (2) a loop of
+``lmerTest::lmer`` and ``summary`` over trials of the same scenario, whose data are made and read
+beforehand, timed inside R after a first fit. Ratios of the rounds' medians are printed; asked is a
+ratio of at most 5 to the normals, and of more than 300 to R. Without R its line is left out, and it
+is said why.
 
 Run: ``python tests/benchmarks/bench_trials_slope.py [n_trials]``.
 """
@@ -41,6 +42,7 @@ from pmsstats.trials import (
     simulate_trials,
 )
 from pmsstats.trials.blocks import default_block_size
+from pmsstats.trials.enrol import enrol
 from synthetic import generate_trials
 
 N_TRIALS, N_SUBJECTS, SEED = 10_000, 300, 1
@@ -70,17 +72,16 @@ parts <- split(read.csv(arguments[1]), ~ replicate)
 fit <- function(d) coef(summary(lmer(y ~ year + treated:year + (year | subject), data = d)))
 invisible(suppressMessages(suppressWarnings(fit(parts[[1]]))))
 seconds <- replicate(as.integer(arguments[2]), system.time(
-  answers <- lapply(parts, function(d) suppressMessages(suppressWarnings(fit(d))))
+  answers <<- lapply(parts, function(d) suppressMessages(suppressWarnings(fit(d))))
 )[["elapsed"]])
 cat(median(seconds) / length(parts), "\\n")
 for (a in answers) cat(a["year:treated", c("Estimate", "df")], "\\n")
 """
 
 
-def draw_normals(n_trials: int) -> None:
-    """Draw a level, a slope and five errors per subject, in pieces as large as a block."""
+def draw_normals(n_trials: int, block: int) -> None:
+    """Draw a level, a slope and five errors per subject, some trials at a time."""
     rng = np.random.default_rng(SEED)
-    block = default_block_size(SCENARIO, n_trials, 1)
     for first in range(0, n_trials, block):
         size = min(block, n_trials - first)
         rng.standard_normal((size, N_SUBJECTS, 2 + len(SCENARIO.schedule.weeks)))
@@ -112,16 +113,15 @@ def in_turn(*calls: Callable[[], object]) -> list[tuple[float, float]]:
 
 def first_trials() -> pd.DataFrame:
     """Return the data of the first trials, one row per visit that took place."""
-    row = (np.arange(N_SUBJECTS) >= N_SUBJECTS // 2).astype(int)
-    arm = np.broadcast_to(row, (N_IN_R, N_SUBJECTS))
+    arm = enrol(SCENARIO, SEED, 0, N_IN_R).arm
     data = generate_trials(SCENARIO, SEED, first=0, last=N_IN_R, arm=arm)
     y = data.values["brain_pct"]
     replicate, subject, visit = np.nonzero(~np.isnan(y))
     year = 7 * np.array(data.weeks)[visit] / DAYS_PER_YEAR
     return pd.DataFrame(
         {
-            "replicate": replicate, "subject": subject, "treated": row[subject], "year": year,
-            "y": y[replicate, subject, visit],
+            "replicate": replicate, "subject": subject, "treated": arm[replicate, subject],
+            "year": year, "y": y[replicate, subject, visit],
         }
     )  # fmt: skip
 
@@ -142,8 +142,13 @@ def seconds_in_r(ours: pd.DataFrame) -> float | None:
         return None
     seconds, *answers = done.stdout.split("\n", 1)
     theirs = np.array(answers[0].split(), dtype=float).reshape(-1, 2)
-    apart = np.abs(ours["estimate"].to_numpy()[:N_IN_R] - theirs[:, 0]) / ours["std_error"][:N_IN_R]
-    print(f"  estimates of the first {N_IN_R} trials differ from R's by at most {apart.max():.1e} SE")
+    first = ours.iloc[:N_IN_R]
+    apart = (first["estimate"] - theirs[:, 0]).abs() / first["std_error"]
+    df = (first["df"] / theirs[:, 1] - 1).abs()
+    print(
+        f"  the first {N_IN_R} trials in R: estimates differ by at most {apart.max():.0e} SE, "
+        f"degrees of freedom by {df.max():.0e}"
+    )
     return float(seconds)
 
 
@@ -152,20 +157,24 @@ def main() -> None:
     n_trials = int(sys.argv[1]) if sys.argv[1:] else N_TRIALS
     print(f"{n_trials:,} trials, 2 x 150 subjects x 5 visits, 20 % dropout; {machine()}")
     ours = simulate(n_trials)  # compiles, and its first rows are compared with R's
-    (normal, normal_cpu), (all_of_it, all_cpu) = in_turn(
-        partial(draw_normals, n_trials), partial(simulate, n_trials)
-    )
-    print(f"  normals alone        {normal:8.2f} s ({normal_cpu:.2f} s of processor)")
-    print(f"  simulated, analysed  {all_of_it:8.2f} s ({all_cpu:.2f} s of processor)")
-    print(
-        f"  ratio                {all_of_it / normal:8.2f} x the normals "
-        f"({all_cpu / normal_cpu:.2f} by processor time)"
-    )
+    block = default_block_size(SCENARIO, n_trials, 1)
+    calls = {
+        "normals, one array": partial(draw_normals, n_trials, n_trials),
+        f"normals, {block} trials at a time": partial(draw_normals, n_trials, block),
+        "simulated and analysed": partial(simulate, n_trials),
+    }
+    clocks = dict(zip(calls, in_turn(*calls.values()), strict=True))
+    seconds, cpu = clocks["simulated and analysed"]
+    for name, (wall, processor) in clocks.items():
+        print(
+            f"  {name:<32} {wall:6.2f} s ({processor:.2f} s of processor): "
+            f"all of it takes {seconds / wall:.2f} x ({cpu / processor:.2f} x)"
+        )
     in_r = seconds_in_r(ours)
     if in_r is not None:
         print(
             f"  lmerTest, {N_IN_R} trials  {1000 * in_r:8.1f} ms per trial, data not included: "
-            f"{in_r / (all_of_it / n_trials):,.0f} x as long as ours, data included"
+            f"{in_r / (seconds / n_trials):,.0f} x as long as ours, data included"
         )
 
 

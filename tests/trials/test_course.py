@@ -27,6 +27,7 @@ from pmsstats.trials.scenario import (
     Interim,
     TrialAnalysis,
     TrialArm,
+    TrialSchedule,
 )
 
 MC = 4  # Monte Carlo errors
@@ -36,6 +37,7 @@ THREE = (
     TrialArm(name="first", effects={"y": 0.3, "image": 0.3}),
     TrialArm(name="second", effects={"y": 0.6, "image": 0.6}),
 )
+SOON = TrialSchedule(weeks=(0, 4, 8))
 ROOT = np.random.SeedSequence(7)
 
 
@@ -207,7 +209,8 @@ def test_blocks_do_not_change_a_replicate():
         "sequential": group_sequential_design(scenario(effect=0.4), looks=(0.4, 0.7)),
         "re-estimation": sample_size_re_estimation_design(scenario(effect=0.4), n_planned=60),
         "enrichment": enrichment_design(
-            scenario(effect=0.3, n=120), subgroup={"marker": (1, 1)}, value=40, n_planned=80
+            scenario(effect=0.3, n=120, schedule=SOON), subgroup={"marker": (1, 1)}, value=40,
+            n_planned=80,
         ),
     }  # fmt: skip
     for name, trial in designs.items():
@@ -325,7 +328,7 @@ BAD = {
     ),
     "enrichment without analysis": ({"rule": "enrichment"}, "`subgroup_analysis`"),
     "events of a change": ({"at": "events", "value": 10}, "no events to wait for"),
-    "look before anybody is seen": ({"at": "year", "value": 0.2}, "of the final information"),
+    "look before anybody is seen": ({"at": "year", "value": 0.2}, "nobody has reached"),
 }
 
 
@@ -349,6 +352,15 @@ def test_looks_out_of_order_and_wrong_corrections_are_refused():
         group_sequential_design(three, looks=(0.5,))
     with pytest.raises(DesignError, match="two arms"):
         sample_size_re_estimation_design(scenario(arms=THREE), n_planned=60)
+    factors = tuple(
+        TrialArm(name=name, factors=given)
+        for name, given in (("none", ()), ("a", ("a",)), ("b", ("b",)), ("ab", ("a", "b")))
+    )
+    crossed = TrialAnalysis(name="change", endpoint="y", method="change", options={"by": "factor"})
+    by_arm = TrialAnalysis(name="image", endpoint="image", method="change")
+    look = Interim(name="look", at="followed", value=0.5, analysis="image", rule="group_sequential")
+    with pytest.raises(DesignError, match="same `by`"):
+        run(scenario(arms=factors, analyses=(crossed, by_arm), interims=(look,)), n=1)
     circle = tuple(
         TrialAnalysis(name=a, endpoint="y", method="change", options={"after": b})
         for a, b in (("change", "other"), ("other", "change"))

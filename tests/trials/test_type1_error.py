@@ -24,6 +24,7 @@ from pmsstats.trials.scenario import (
     TrialAnalysis,
     TrialArm,
     TrialPopulation,
+    TrialSchedule,
 )
 
 MC = 4
@@ -81,7 +82,8 @@ def late_arm():
 
 def marked():
     """Return a trial that may go on in carriers."""
-    return enrichment_design(scenario(n=160), subgroup={"marker": (1, 1)}, value=50, n_planned=100)
+    base = scenario(n=160, schedule=TrialSchedule(weeks=(0, 4, 8)))
+    return enrichment_design(base, subgroup={"marker": (1, 1)}, value=50, n_planned=100)
 
 
 SEQUENTIAL = {"looks": (1 / 3, 2 / 3)}

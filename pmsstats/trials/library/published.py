@@ -50,18 +50,20 @@ class PublishedComparison(Result):
 
     def headline(self) -> str:
         """Say how the published effects lie among the simulated ones."""
-        known = self.rows.dropna(subset=["published"])
+        known = self.rows[self.rows["inside"] != ""]
         inside = int((known["inside"] == "yes").sum())
         sizes = (
             f"{inside} of {len(known)} published effects lie where 95 % of "
             f"{self.simulation.n_replicates:,} simulated trials do"
             if len(known)
-            else "no effect was printed with a number"
+            else "no printed effect can be compared"
         )
+        failed = int(self.rows["n_failed"].max())
+        gaps = f"; analyses failed in up to {failed:,} of them" if failed else ""
         usual = int((self.rows["share"] >= 0.5).sum())
         return (
             f"{self.trial.scenario.name}: {sizes}; the paper's conclusion is the more frequent "
-            f"one in {usual} of {len(self.rows)} comparisons."
+            f"one in {usual} of {len(self.rows)} comparisons{gaps}."
         )
 
     def table(self) -> pd.DataFrame:
@@ -97,8 +99,8 @@ class PublishedComparison(Result):
         }
 
     def __str__(self) -> str:
-        """Say what the paper gave, what is assumed, and how both results compare."""
-        return f"{self.trial}\n{super().__str__()}"
+        """Say how both results compare, what the paper gave, and what is assumed."""
+        return f"{super().__str__()}\n\n{self.trial}"
 
 
 def simulate_published(

@@ -72,6 +72,54 @@ def test_hazard_ratios_are_compared_as_logarithms(name):
     assert evidence.record(record).verified in finding.source
 
 
+PAPERS = {
+    "expand": ("kappos2018", "cree2022"),
+    "glatiramer": ("wolinsky2007",),
+    "ibudilast": ("fox2018",),
+    "interferon_beta_1a_ppms": ("leary2003",),
+    "interferon_beta_1b_spms": ("kappos1998", "molyneux2000"),
+    "lamotrigine": ("kapoor2010",),
+    "ms_stat": ("chataway2014",),
+    "natalizumab_phase2a": ("rommechristensen2014",),
+    "oratorio": ("montalban2017",),
+}
+"""In the catalogue; the papers on fluoxetine and stem cells are not."""
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_citation_is_that_of_the_catalogue(name):
+    shown = library_trial(name).scenario.citation
+    papers = [evidence.citation(key) for key in PAPERS[name]]
+    assert [f"{p.journal} {p.year};{p.volume}:{p.pages}" in shown for p in papers] == [True] * len(
+        papers
+    )
+    assert {p.doi for p in papers if p.doi} <= set(re.findall(r"doi:(\S+?)(?:;|$)", shown))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_conclusion_has_a_source_or_a_note_and_no_number_is_from_memory(name):
+    for finding in library_trial(name).published:
+        assert finding.source or finding.note
+        used = [evidence.record(r) for r in (finding.record, finding.minus) if r]
+        assert "memory" not in {entry.verified for entry in used}
+
+
+def test_statement_of_the_review_is_the_source_where_no_number_is_printed():
+    finding = next(f for f in library_trial("lamotrigine").published if f.analysis == "cord")
+    assert finding.source.startswith("Review, Neurol Ther 2018;7:265-285: ")
+    assert evidence.finding("lamotrigine-no-effect-cord-area-spms").statement in finding.source
+
+
+def test_spread_of_lamotrigines_trial_is_that_of_its_interval():
+    """SD of an annual change over two years: slopes, and the errors of two scans."""
+    scenario = library_trial("lamotrigine").scenario
+    slope_pct = scenario.population.settings["imaging"]["central_brain_ml"]["rate_sd_pct"]
+    model = next(m for m in preset("progressive").imaging if m.measure == "central_brain_ml")
+    slope = slope_pct / 100 * model.mean["SPMS"]
+    spread = math.hypot(slope, model.error_sd * math.sqrt(2) / 2)
+    assert spread == pytest.approx(evidence.record("kapoor2010_ccv_change_sd_spms").value, rel=0.01)
+
+
 def test_difference_of_two_printed_changes():
     volume = next(f for f in library_trial("oratorio").published if f.analysis == "volume")
     assert volume.value == pytest.approx(-0.90 + 1.09)
