@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmsstats.seeds import as_seed_sequence, stream
+from pmsstats.seeds import REPLICATES_PER_CELL, as_seed_sequence, replicate_cells, stream
 
 N_DRAWS = 20_000
 # |correlation| of independent streams stays below 4 standard errors (1 / sqrt(n)).
@@ -55,3 +55,29 @@ def test_nothing_is_random_by_accident(seed):
 def test_negative_seed_is_refused():
     with pytest.raises(ValueError, match="at least 0, got -1"):
         as_seed_sequence(-1)
+
+
+@given(
+    seed=st.integers(0, 2**32), first=st.integers(0, 90), middle=st.integers(0, 90),
+    last=st.integers(0, 90),
+)  # fmt: skip
+def test_replicates_do_not_depend_on_how_they_are_cut(seed, first, middle, last):
+    first, middle, last = sorted((first, middle, last))
+
+    def heights(start, stop):
+        drawn = np.full(stop - start, np.nan)
+        for generator, kept, place in replicate_cells(seed, start, stop, "heights"):
+            drawn[place] = generator.normal(size=REPLICATES_PER_CELL)[kept]
+        return drawn
+
+    parts = np.concatenate([heights(first, middle), heights(middle, last)])
+    assert np.array_equal(parts, heights(first, last))
+    assert not np.isnan(parts).any()
+
+
+def test_cells_of_one_purpose_are_different_and_those_of_two_purposes_too():
+    def first_of_each(purpose):
+        return [g.normal() for g, _, _ in replicate_cells(1, 0, 10 * REPLICATES_PER_CELL, purpose)]
+
+    both = first_of_each("a") + first_of_each("b")
+    assert len(set(both)) == 20

@@ -217,7 +217,7 @@ def _missing(ledger: pd.DataFrame) -> str:
     what = f"the analysis {worst['analysis']!r} at look {worst['look']}"
     return (
         f"{what if worst['analysis'] else 'the trial'} gave no answer in "
-        f"{100 * worst['share']:.2g} % of simulated trials: {worst['reason']}."
+        f"{format_number(100 * worst['share'], 3)} % of simulated trials: {worst['reason']}."
     )
 
 

@@ -13,7 +13,11 @@ from pmsstats.plots.published import plot_published
 from pmsstats.results import Result
 from pmsstats.seeds import Seed, as_seed_sequence, stream
 from pmsstats.trials.library.entries import trial_library
-from pmsstats.trials.library.published import PublishedComparison, simulate_published
+from pmsstats.trials.library.published import (
+    PublishedComparison,
+    shown_rows,
+    simulate_published,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,17 +60,26 @@ class LibraryComparison(Result):
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 
+    def display(self) -> pd.DataFrame:
+        """Return the table as it is shown: the trial before each finding, ratios as ratios."""
+        rows = self.table()
+        return shown_rows(rows.assign(what=self._labels(rows)))
+
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw each effect that was printed on the middle 95 % of the simulated ones.
 
         Where none was, all findings are listed. The whole library wants axes 4 inches high or more.
         """
         rows = self.table()
-        short = {one.trial.name: one.trial.scenario.name.split(":")[0] for one in self.comparisons}
-        rows["what"] = rows["trial"].map(short) + ": " + rows["what"]
+        rows["what"] = self._labels(rows)
         printed = rows["published"].notna()
         shown = rows[printed] if printed.any() else rows
         return plot_published(shown, origin=self.origin, ax=ax, **kws)
+
+    def _labels(self, rows: pd.DataFrame) -> pd.Series:
+        """Say of which trial a finding is."""
+        short = {one.trial.name: one.trial.scenario.name.split(":")[0] for one in self.comparisons}
+        return rows["trial"].map(short) + ": " + rows["what"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

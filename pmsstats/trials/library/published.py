@@ -11,7 +11,7 @@ import pandas as pd
 
 from pmsstats.errors import DesignError
 from pmsstats.plots.published import plot_published
-from pmsstats.results import Result, to_plain
+from pmsstats.results import Result, format_interval, format_number, to_plain
 from pmsstats.seeds import Seed
 from pmsstats.trials.library.entries import LibraryTrial, PublishedFinding, library_trial
 from pmsstats.trials.simulate import SimulationResult, simulate_trials
@@ -19,7 +19,7 @@ from pmsstats.trials.simulate import SimulationResult, simulate_trials
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PublishedComparison", "compare_with_published", "simulate_published"]
+__all__ = ["PublishedComparison", "compare_with_published", "shown_rows", "simulate_published"]
 
 SIGNIFICANT = 1.959963984540054
 """Normal quantile of a two-sided 5 % test: what papers call significant."""
@@ -72,14 +72,32 @@ class PublishedComparison(Result):
         Returns
         -------
         pandas.DataFrame
-            ``what comparison published published_low published_high simulated simulated_low
+            ``what comparison scale published published_low published_high simulated simulated_low
             simulated_high inside found share mcse n_failed source note``: effects on the scale of
-            the analysis (ratios as logarithms); mean of the simulated estimates and their middle
-            95 %; whether the published one lies among them (empty where either is missing); the
-            paper's conclusion, and the share of simulated trials that come to it; trials whose
-            analysis failed, which come to none.
+            the analysis (with `scale` ``"ratio"`` as logarithms); mean of the simulated estimates
+            and their middle 95 %; whether the published one lies among them (empty where either
+            is missing); the paper's conclusion, and the share of simulated trials that come to it;
+            trials whose analysis failed, which come to none.
         """
         return self.rows.copy()
+
+    def display(self) -> pd.DataFrame:
+        """Return the table as it is shown: intervals, ratios as ratios, shares in per cent."""
+        return shown_rows(self.rows)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return a sentence per finding that has a source or differs from the paper's.
+
+        Returns
+        -------
+        tuple of str
+            In the order of the table.
+        """
+        return tuple(
+            f"{row.what}: {'. '.join(text for text in (row.source, row.note) if text)}."
+            for row in self.rows.itertuples()
+            if row.source or row.note
+        )
 
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw each published effect on the middle 95 % of the simulated ones."""
@@ -100,7 +118,8 @@ class PublishedComparison(Result):
 
     def __str__(self) -> str:
         """Say how both results compare, what the paper gave, and what is assumed."""
-        return f"{super().__str__()}\n\n{self.trial}"
+        remarks = "\n".join(f"- {text}" for text in self.remarks())
+        return f"{super().__str__()}\n\n{self.trial}\nSources and differences:\n{remarks}"
 
 
 def simulate_published(
@@ -195,6 +214,7 @@ def _row(finding: PublishedFinding, simulation: SimulationResult) -> dict[str, A
     return {
         "what": finding.what,
         "comparison": finding.comparison,
+        "scale": finding.scale,
         "published": published,
         "published_low": published_low,
         "published_high": published_high,
@@ -217,6 +237,46 @@ def _middle(estimate: np.ndarray) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     low, high = np.quantile(estimate, _RANGE)
     return float(estimate.mean()), float(low), float(high)
+
+
+def shown_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Write rows of comparisons out.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        See :meth:`PublishedComparison.table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of text: the finding, both effects with their intervals (ratios as ratios), whether the
+        published one lies among the simulated ones, and how many trials conclude as the paper.
+    """
+    return pd.DataFrame(
+        {
+            "Finding": rows["what"],
+            "Published": [_effect(row, "published") for row in rows.to_dict("records")],
+            "Simulated": [_effect(row, "simulated") for row in rows.to_dict("records")],
+            "Among them": rows["inside"],
+            "Paper concludes": rows["found"],
+            "So do": [
+                f"{100 * row.share:.1f} % ({100 * row.mcse:.1f})" for row in rows.itertuples()
+            ],
+        }
+    )
+
+
+def _effect(row: dict[str, Any], which: str) -> str:
+    """Write an effect with its interval, in its own unit."""
+    numbers = [float(row[name]) for name in (which, f"{which}_low", f"{which}_high")]
+    if row["scale"] == "ratio":
+        numbers = [float(np.exp(number)) for number in numbers]
+    if np.isnan(numbers).any():
+        return format_number(numbers[0], 3)
+    largest = max(abs(number) for number in numbers)
+    decimals = max(2 - int(np.floor(np.log10(largest))), 0) if largest else 0
+    return format_interval(*numbers, decimals=decimals)
 
 
 def _concludes(z: np.ndarray) -> np.ndarray:

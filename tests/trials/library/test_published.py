@@ -174,6 +174,25 @@ def test_words(by_hand):
     assert "2 of 8 comparisons" in both.headline()
 
 
+def test_display_shows_ratios_and_shares(by_hand):
+    shown = by_hand.display().set_index("Finding")
+    assert shown.loc["hazard", "Published"] == "0.760 (0.590 to 0.980)"
+    assert shown.loc["hazard", "Simulated"] == "0.82 (0.12 to 5.47)"  # exp of -0.2, -2.1, 1.7
+    assert shown.loc["volume", "Simulated"] == "0.000 (-0.380 to 0.380)"
+    assert shown.loc["volume, in words", "Published"] == "\N{EN DASH}"
+    assert shown.loc["volume", "So do"] == "69.0 % (7.1)"
+    both = LibraryComparison(comparisons=(by_hand, by_hand)).display()
+    assert both["Finding"].iloc[0] == "By hand: hazard"
+    assert len(both) == 8
+
+
+def test_remarks_give_sources_and_differences(by_hand):
+    remarks = by_hand.remarks()
+    assert remarks[0].startswith("hazard: Montalban X, et al.")
+    assert remarks[2] == "volume, in words: no number."
+    assert str(by_hand).endswith(remarks[-1])
+
+
 def test_dictionary_is_plain(by_hand):
     plain = json.loads(json.dumps(by_hand.to_dict()))
     assert (plain["trial"], plain["takes"], plain["assumes"]) == ("by_hand", ["a"], ["b"])
