@@ -61,6 +61,7 @@ figures: ## draw the figures of the README anew (some ten minutes)
 	@.ci/setup test
 	@$(PY) .ci/draw_replication.py
 	@$(PY) .ci/draw_association.py
+	@$(PY) .ci/draw_power.py
 
 lock: ## pin all dependencies anew, with hashes (UPGRADE=1: at their newest versions)
 	@.ci/lock

@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pmsstats.plots.theme import PALETTE, PALETTE_DARK, wrapped
-from pmsstats.power import PowerResult
 from pmsstats.provenance import package_version
 from pmsstats.report.figures import ReportFigure, result_figure
 from pmsstats.report.operating_tables import designs_table, operating_tables, plain_sentence
@@ -54,6 +53,27 @@ class SimulationView(Protocol):
         """Return plain JSON types."""
 
 
+class FormulaView(Protocol):
+    """What the page needs of a closed form, besides the contract of every result."""
+
+    power: float
+
+    def headline(self) -> str:
+        """Say what the formula gives, under which assumptions."""
+
+    def display(self) -> pd.DataFrame:
+        """Return the table as text."""
+
+    def table(self) -> pd.DataFrame:
+        """Return quantities with their units."""
+
+    def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
+        """Draw power against size."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DesignedTrial:
     """One simulated design, ready for the page.
@@ -70,7 +90,7 @@ class DesignedTrial:
         What it did.
     figures : tuple of (str, str, str)
         Kinds of ``simulation.plot`` to draw, with a text alternative and a caption.
-    closed_form : PowerResult, optional
+    closed_form : FormulaView, optional
         The power of the primary analysis by a formula.
     scales : mapping of str to str
         What the estimates of each analysis are, in words.
@@ -83,7 +103,7 @@ class DesignedTrial:
     source: str
     simulation: SimulationView
     figures: tuple[tuple[str, str, str], ...] = ()
-    closed_form: PowerResult | None = None
+    closed_form: FormulaView | None = None
     scales: Mapping[str, str] = field(default_factory=dict)
     generator: str = ""
 
@@ -221,7 +241,7 @@ def _missing(ledger: pd.DataFrame) -> str:
     )
 
 
-def _formula(closed_form: PowerResult | None) -> str:
+def _formula(closed_form: FormulaView | None) -> str:
     """Say what a formula gives for the same trial."""
     if closed_form is None:
         return ""
@@ -299,7 +319,7 @@ def _compared(comparison: Result | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _shown(result: Result, name: str, caption: str) -> dict[str, Any]:
+def _shown(result: Result | FormulaView, name: str, caption: str) -> dict[str, Any]:
     """Lay out a result: sentence, table, figure."""
     figure: ReportFigure = result_figure(
         name,

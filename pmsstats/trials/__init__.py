@@ -16,6 +16,7 @@ from pmsstats.trials.designs import (
     sample_size_re_estimation_design,
 )
 from pmsstats.trials.library import LibraryTrial, PublishedFinding, library_trial, trial_library
+from pmsstats.trials.library.overview import LibraryComparison, simulate_library
 from pmsstats.trials.library.published import (
     PublishedComparison,
     compare_with_published,
@@ -52,6 +53,7 @@ __all__ = [
     "DesignComparison",
     "IntercurrentEvent",
     "Interim",
+    "LibraryComparison",
     "LibraryTrial",
     "Progress",
     "PublishedComparison",
@@ -80,6 +82,7 @@ __all__ = [
     "sample_size_re_estimation_design",
     "scenario_from_dict",
     "scenario_to_toml",
+    "simulate_library",
     "simulate_published",
     "simulate_trials",
     "trial_library",

@@ -109,8 +109,7 @@ def enrol(
     if _entries_decide(scenario) or dropped_year is not None:
         arm = _allocate(scenario, (seed, first, last), entry_year, dropped_year)
     else:
-        block = allocation_block([arm.ratio for arm in scenario.arms])
-        row = np.resize(block, scenario.accrual.n_subjects)
+        row = _row_in_ratio([arm.ratio for arm in scenario.arms], scenario.accrual.n_subjects)
         arm = np.broadcast_to(row, (last - first, len(row)))
     return Enrolment(entry_year=entry_year, arm=arm)
 
@@ -219,6 +218,20 @@ def allocation_block(ratios: list[float]) -> np.ndarray:
     counts //= np.gcd.reduce(counts)
     block = np.repeat(np.arange(len(ratios), dtype=np.int8), counts)
     return np.tile(block, 2) if len(block) < _SMALLEST_BLOCK else block
+
+
+def _row_in_ratio(ratios: list[float], n: int) -> np.ndarray:
+    """Return blocks that are not permuted, the last one cut off as near to the ratio as can be."""
+    block = allocation_block(ratios)
+    row = np.resize(block, n)
+    rest = n % len(block)
+    if rest:
+        wanted = rest * np.bincount(block, minlength=len(ratios)) / len(block)
+        counts = wanted.astype(int)
+        largest_parts = np.argsort(counts - wanted, kind="stable")
+        counts[largest_parts[: rest - counts.sum()]] += 1
+        row[n - rest :] = np.repeat(np.arange(len(ratios), dtype=np.int8), counts)
+    return row
 
 
 def _allocate(

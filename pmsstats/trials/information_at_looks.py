@@ -32,6 +32,7 @@ __all__ = [
 
 _EVENTS = ("log_rank", "cox")
 _SLOPES = ("random_slope", "multivariate")
+_SAME_TIME = 1e-9  # years
 
 
 def counts_events(analysis: TrialAnalysis) -> bool:
@@ -235,6 +236,7 @@ def year_of_information(
     *,
     share: float,
     options: Mapping[str, Any],
+    until: np.ndarray,
 ) -> np.ndarray:
     """Find when a share of the final information is there.
 
@@ -252,6 +254,8 @@ def year_of_information(
         Of the information at the end, above 0 and below 1.
     options : mapping of str to object
         Of the look, see :func:`information_steps`.
+    until : ndarray, shape (n_replicates,)
+        Calendar time at which the final analysis is cut, infinite where it has everything.
 
     Returns
     -------
@@ -263,6 +267,7 @@ def year_of_information(
         gained = np.isfinite(times).astype(float)
     else:
         times, gained = _gains(scenario, analysis, data, entry_year, options)
+    gained = np.where(times <= until[:, None] + _SAME_TIME, gained, 0.0)
     so_far = np.cumsum(gained, axis=1)
     total = so_far[:, -1]
     reached = so_far >= share * total[:, None] * (1.0 - 1e-12)
@@ -329,7 +334,8 @@ def _stated_fraction(scenario: Scenario, interim: Interim) -> float | None:
         return float(interim.options["fraction"])
     if interim.at == "information":
         return interim.value
-    if interim.at == "events" and scenario.decision.final == "events":
+    of_all = interim.options.get("events_in", "all") == "all"
+    if interim.at == "events" and scenario.decision.final == "events" and of_all:
         return interim.value / float(scenario.decision.final_value or np.inf)
     return None
 
@@ -346,8 +352,13 @@ def _fraction_by_visits(scenario: Scenario, interim: Interim) -> float:
     entry = expected_entries(scenario)[: planned_places(scenario)]
     weeks = np.asarray(scenario.schedule.weeks, dtype=float)
     years = entry[:, None] + weeks * 7 / DAYS_PER_YEAR
-    seen = years <= expected_year(scenario, interim) + 1e-9
-    return float(np.sum(seen * steps) / (len(entry) * steps.sum()))
+    decision = scenario.decision
+    end = float(decision.final_value or 0.0) if decision.final == "year" else np.inf
+    seen, in_the_end = (
+        np.sum((years <= at + _SAME_TIME) * steps)
+        for at in (min(expected_year(scenario, interim), end), end)
+    )
+    return float(seen / in_the_end) if in_the_end > 0 else 0.0
 
 
 def expected_year(scenario: Scenario, interim: Interim) -> float:

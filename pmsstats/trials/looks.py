@@ -70,8 +70,10 @@ def look_year(
         return nth_year(years, int(np.ceil(interim.value)))
     if interim.at == "information":
         return year_of_information(
-            scenario, analysis, data, entry_year, share=interim.value, options=interim.options
-        )
+            scenario, analysis, data, entry_year,
+            share=interim.value, options=interim.options,
+            until=final_cut_year(scenario, data, entry_year),
+        )  # fmt: skip
     filled = data.arm >= 0
     entries = np.where(filled, entry_year, np.inf)
     if interim.at == "enrolled":

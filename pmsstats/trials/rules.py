@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError, nearest
-from pmsstats.trials.enrol import expected_entries
+from pmsstats.trials.enrol import expected_entries, planned_places
 from pmsstats.trials.information_at_looks import (
     counts_events,
     expected_year,
@@ -20,7 +20,7 @@ __all__ = ["RULE_OPTIONS", "check_rules"]
 _OF_ALL = ("events_in", "fraction", "n_planned", "places", "residual_sd", "slope_sd")
 RULE_OPTIONS = {
     "group_sequential": ("futility_z", "stop_when"),
-    "select_arms": ("keep", "threshold"),
+    "select_arms": ("arms", "keep", "threshold"),
     "sample_size": (
         "blinded", "combination", "conditional_power", "effect", "lowest", "n_max", "n_min",
         "power",
@@ -50,6 +50,9 @@ def check_rules(scenario: Scenario) -> None:
         _check_options(look)
         _check_arms(scenario, look, comparisons, by_arm=by_arm)
         _check_seen(scenario, look)
+        _check_before_end(scenario, look)
+    _check_adaptations(scenario)
+    _check_shared_reference(scenario, by_arm=by_arm)
     _check_order(scenario)
     if primary_looks(scenario):
         sequential_design(scenario, len(comparisons))
@@ -64,6 +67,11 @@ def _check_options(look: Interim) -> None:
                 f"Interim {look.name!r} by the rule {look.rule!r} has no option {name!r}."
                 f"{nearest(name, known)} It has: {', '.join(sorted(known))}."
             )
+    counted = look.options.get("events_in", "all")
+    if counted not in {"all", "reference"}:
+        raise DesignError(
+            f"`events_in` of interim {look.name!r} must be 'all' or 'reference', got {counted!r}."
+        )
 
 
 def _check_arms(
@@ -75,6 +83,12 @@ def _check_arms(
             f"Interim {look.name!r} selects arms, but the primary analysis compares factors. "
             "Use the rule 'group_sequential', or compare arms."
         )
+    for name in look.options.get("arms", ()):
+        if name not in comparisons:
+            raise DesignError(
+                f"`arms` of interim {look.name!r} names {name!r}, but the treated arms are "
+                f"{', '.join(map(repr, comparisons))}.{nearest(str(name), comparisons)}"
+            )
     if compared(scenario, look.analysis) != comparisons:
         raise DesignError(
             f"Interim {look.name!r} must compare what the primary analysis compares "
@@ -112,6 +126,53 @@ def _check_seen(scenario: Scenario, look: Interim) -> None:
             f"{analysis.name!r} needs visits up to week {week:g}, which nobody has reached before "
             f"{soonest:.2f} years. Let it come later, or end the window of the analysis earlier "
             "(`to_week`)."
+        )
+
+
+def _check_before_end(scenario: Scenario, look: Interim) -> None:
+    """Refuse a look that is expected at the end of the trial, or never."""
+    if look.at in {"events", "information"}:
+        return
+    planned = planned_places(scenario)
+    if look.at == "enrolled" and look.value > planned:
+        raise DesignError(
+            f"Interim {look.name!r} waits for {look.value:g} subjects, but {planned} are planned "
+            "(`n_planned`). Let it come earlier."
+        )
+    decision = scenario.decision
+    last = float(expected_entries(scenario)[planned - 1])
+    end = last + scenario.schedule.weeks[-1] * 7 / DAYS_PER_YEAR
+    if decision.final == "year":
+        end = float(decision.final_value or 0.0)
+    year = expected_year(scenario, look)
+    if year >= end - 1e-9:
+        raise DesignError(
+            f"Interim {look.name!r} is expected after {year:.2f} years, when the trial ends "
+            f"({end:.2f} years). Let it come earlier: by a smaller `value`, an earlier `week`, or "
+            "a longer recruitment (`years` of the accrual)."
+        )
+
+
+def _check_adaptations(scenario: Scenario) -> None:
+    """Refuse to plan the number of subjects anew more than once."""
+    again = [look.name for look in scenario.interims if look.rule == "sample_size"]
+    if len(again) > 1:
+        raise DesignError(
+            "The number of subjects can be planned anew at one look only, got "
+            f"{', '.join(map(repr, again))}. Take all but one out."
+        )
+
+
+def _check_shared_reference(scenario: Scenario, *, by_arm: bool) -> None:
+    """Refuse Dunnett's correction where comparisons do not share all of the reference."""
+    if scenario.decision.multiplicity != "dunnett":
+        return
+    moving = [a.name for a in scenario.arms if a.opens_year > 0 or a.closes_year < float("inf")]
+    if not by_arm or moving:
+        what = f"arm {moving[0]!r} has concurrent subjects only" if by_arm else "factors do not"
+        raise DesignError(
+            "`multiplicity='dunnett'` is for arms that share the whole reference arm, but "
+            f"{what}: it would claim too much. Use 'holm' or 'bonferroni'."
         )
 
 

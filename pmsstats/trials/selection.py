@@ -54,9 +54,11 @@ def select_arms(state: TrialState, interim: Interim, answers: Answers) -> np.nda
     state : TrialState
         Changed: arms, places and trials that end.
     interim : Interim
-        Options: `threshold` (one-sided p value to be below), `keep` (at most so many arms) and
-        `places` (``"reallocate"`` gives later recruits to the arms left, ``"close"`` does not
-        recruit those who would have got the arm).
+        Options: `threshold` (one-sided p value to be below), `keep` (at most so many arms),
+        `arms` (names of those that are judged, as where an arm that opened late has a look of its
+        own; by default all that are open, the others go on) and `places` (``"reallocate"`` gives
+        later recruits to the arms left, ``"close"`` does not recruit those who would have got the
+        arm).
     answers : Answers
         Of the interim outcome.
 
@@ -90,10 +92,19 @@ def select_arms(state: TrialState, interim: Interim, answers: Answers) -> np.nda
             f"{keep!r}."
         )
     bound = -np.inf if threshold is None else float(-ndtri(float(threshold)))
-    good = passing(answers.z, answers.asked, bound=bound, keep=keep)
-    give_up(state, interim, answers, answers.asked & ~good)
+    judged = answers.asked & _judged(state, interim, answers.year)
+    good = passing(answers.z, judged, bound=bound, keep=keep)
+    give_up(state, interim, answers, judged & ~good)
     stop_without_arms(state, answers.replicates)
     return np.full(answers.z.shape, np.nan if np.isinf(bound) else bound)
+
+
+def _judged(state: TrialState, interim: Interim, year: np.ndarray) -> np.ndarray:
+    """Return which arms a look may give up: those that it names and that are open by then."""
+    chosen = interim.options.get("arms", state.comparisons)
+    arms = state.scenario.arms[1:]
+    named = np.array([arm.name in chosen for arm in arms])
+    return named & (year[:, None] > [arm.opens_year for arm in arms])
 
 
 def give_up(state: TrialState, interim: Interim, answers: Answers, dropped: np.ndarray) -> None:

@@ -6,11 +6,12 @@ import numpy as np
 
 from pmsstats.errors import DesignError
 from pmsstats.trials.information_at_looks import counts_events, planned_fraction
+from pmsstats.trials.looks import final_cut_year
 from pmsstats.trials.records import Answers
 from pmsstats.trials.scenario import Interim
 from pmsstats.trials.selection import give_up, stop_without_arms
 from pmsstats.trials.sequential_rule import bounds_at, primary_looks
-from pmsstats.trials.stages import combined_z, information_of
+from pmsstats.trials.stages import combined_z, information_of, next_stage
 from pmsstats.trials.trial_state import EFFICACY, TrialState
 
 __all__ = ["sequential_look"]
@@ -79,7 +80,10 @@ def _statistics(
     )
     if not scenario.decision.futility.get("obeyed", True):
         lower = np.full(len(who), -np.inf)
-    return combined_z(state, answers, planned=planned), upper, lower
+    z = combined_z(state, answers, planned=planned)
+    if state.stage is not None:
+        state.stage = next_stage(state, answers, z, planned, before=state.stage)
+    return z, upper, lower
 
 
 def _fractions(state: TrialState, interim: Interim, answers: Answers, planned: float) -> np.ndarray:
@@ -89,7 +93,8 @@ def _fractions(state: TrialState, interim: Interim, answers: Answers, planned: f
     if stated or counts_events(scenario.analysis(interim.analysis)) or state.stage is not None:
         return np.full(len(who), planned)
     now = information_of(state, interim.analysis, who, answers.year)
-    end = information_of(state, interim.analysis, who, np.full(len(who), np.inf))
+    cut = final_cut_year(scenario, state.data, state.entry_year)[who]
+    end = information_of(state, interim.analysis, who, cut)
     share = np.round(now / np.maximum(end, 1e-300), _ROUND)
     return np.where(share > 0, np.minimum(share, 1.0 - 10.0**-_ROUND), np.nan)
 

@@ -11,7 +11,7 @@ from pmsstats.trials.records import Answers
 from pmsstats.trials.scenario import Scenario
 from pmsstats.trials.trial_state import FirstStage, TrialState
 
-__all__ = ["combined_z", "first_stage", "increment_z", "information_of"]
+__all__ = ["combined_z", "first_stage", "increment_z", "information_of", "next_stage"]
 
 
 def information_of(
@@ -69,13 +69,53 @@ def first_stage(state: TrialState, answers: Answers, weight: float) -> FirstStag
     FirstStage
         Missing for trials that were not asked.
     """
-    z = np.full((state.n_replicates, answers.z.shape[1]), np.nan)
-    z[answers.replicates] = answers.z
-    information = np.full(state.n_replicates, np.nan)
-    information[answers.replicates] = information_of(
-        state, answers.analysis, answers.replicates, answers.year
+    missing = np.full((state.n_replicates, answers.z.shape[1]), np.nan)
+    nothing = FirstStage(
+        z=missing, combined=missing, information=missing[:, 0], weight=missing[:, 0]
     )
-    return FirstStage(z=z, information=information, weight=weight)
+    return next_stage(state, answers, answers.z, weight, before=nothing)
+
+
+def next_stage(
+    state: TrialState,
+    answers: Answers,
+    combined: np.ndarray,
+    weight: float,
+    *,
+    before: FirstStage,
+) -> FirstStage:
+    """Keep the statistics at a look, from which on increments are counted.
+
+    Parameters
+    ----------
+    state : TrialState
+        Of all trials.
+    answers : Answers
+        At the look.
+    combined : ndarray, shape (n_asked, n_comparisons)
+        Statistics with the stages so far weighed as planned.
+    weight : float
+        Share of the final information as planned.
+    before : FirstStage
+        For trials that were not asked, or could not be analysed.
+
+    Returns
+    -------
+    FirstStage
+        Of all trials.
+    """
+    answered = ~np.isnan(answers.z).any(axis=1)
+    who = answers.replicates[answered]
+    known = information_of(state, answers.analysis, answers.replicates, answers.year)
+    new = (answers.z[answered], combined[answered], known[answered], weight)
+    fields = []
+    for old, values in zip(
+        (before.z, before.combined, before.information, before.weight), new, strict=True
+    ):
+        kept = old.copy()
+        kept[who] = values
+        fields.append(kept)
+    return FirstStage(z=fields[0], combined=fields[1], information=fields[2], weight=fields[3])
 
 
 def increment_z(z1: np.ndarray, z: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -102,7 +142,7 @@ def combined_z(state: TrialState, answers: Answers, *, planned: float) -> np.nda
     Parameters
     ----------
     state : TrialState
-        With its first stage, if it was adapted.
+        With the stages that are over, if it was adapted.
     answers : Answers
         Of the primary analysis at a later look.
     planned : float
@@ -112,15 +152,26 @@ def combined_z(state: TrialState, answers: Answers, *, planned: float) -> np.nda
     -------
     ndarray, shape (n_asked, n_comparisons)
         The statistics as they are where nothing was adapted, or nothing came after.
+
+    Notes
+    -----
+    Each stage between looks since the adaptation has its planned weight [1]_, so that statistics
+    of later looks are as correlated as those of the plan.
+
+    References
+    ----------
+    .. [1] Cui L, Hung HMJ, Wang SJ. Modification of sample size in group sequential clinical
+       trials. Biometrics 1999;55:853-857. doi:10.1111/j.0006-341X.1999.00853.x
     """
     stage = state.stage
-    if stage is None or planned <= stage.weight:
+    if stage is None:
         return answers.z
-    z1 = stage.z[answers.replicates]
-    now = information_of(state, answers.analysis, answers.replicates, answers.year)
+    who = answers.replicates
+    z1, weight = stage.z[who], (stage.weight[who] / planned)[:, None]
+    now = information_of(state, answers.analysis, who, answers.year)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = (stage.information[answers.replicates] / now)[:, None]
-    usable = (share > 0) & (share < 1) & ~np.isnan(z1)
-    share = np.where(usable, share, 0.5)
-    z2 = increment_z(z1, answers.z, share)
-    return np.where(usable, combination_test(z1, z2, weight=stage.weight / planned), answers.z)
+        share = (stage.information[who] / now)[:, None]
+        usable = (share > 0) & (share < 1) & (weight < 1) & ~np.isnan(z1)
+    z2 = increment_z(z1, answers.z, np.where(usable, share, 0.5))
+    combined = combination_test(stage.combined[who], z2, weight=np.where(usable, weight, 0.5))
+    return np.where(usable, combined, answers.z)

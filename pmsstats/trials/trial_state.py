@@ -24,21 +24,25 @@ STOPPED_FOR = ("", "end", "efficacy", "futility")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FirstStage:
-    """What a combination of stages keeps of the first one.
+    """What a combination of stages keeps of those that are over.
 
     Parameters
     ----------
     z : ndarray, shape (n_replicates, n_comparisons)
-        Statistics at the adaptation; missing where there was none.
+        Statistics of all data at the adaptation, or at the last look since; missing where there
+        was none.
+    combined : ndarray, shape (n_replicates, n_comparisons)
+        There, with the stages weighed as planned.
     information : ndarray, shape (n_replicates,)
         There.
-    weight : float
+    weight : ndarray, shape (n_replicates,)
         Share of the final information as planned.
     """
 
     z: np.ndarray
+    combined: np.ndarray
     information: np.ndarray
-    weight: float
+    weight: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

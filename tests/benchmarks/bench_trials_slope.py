@@ -115,7 +115,7 @@ def first_trials() -> pd.DataFrame:
     """Return the data of the first trials, one row per visit that took place."""
     arm = enrol(SCENARIO, SEED, 0, N_IN_R).arm
     data = generate_trials(SCENARIO, SEED, first=0, last=N_IN_R, arm=arm)
-    y = data.values["brain_pct"]
+    y = data.values["brain_pct"]  # noqa: PD011 (arrays by name, not a frame)
     replicate, subject, visit = np.nonzero(~np.isnan(y))
     year = 7 * np.array(data.weeks)[visit] / DAYS_PER_YEAR
     return pd.DataFrame(

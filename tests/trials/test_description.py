@@ -41,8 +41,10 @@ def test_plain_trial_part_by_part():
         ("Analyses", "test: change from baseline (t-test) of score"),
         (
             "Success",
-            "test, one-sided 2.5 %, tested once, at the end; the end comes when everybody has "
-            "reached the last visit or left",
+            (
+                "test, one-sided 2.5 %, tested once, at the end; the end comes when everybody has "
+                "reached the last visit or left"
+            ),
         ),
     )
 
@@ -67,8 +69,8 @@ SENTENCES = [
                 TrialArm(name="late", effects={"slowing": {"neurodegeneration": 0.3}}),
             )
         },
-        "control (ratio 2); high (slows change by 40 %, effect begins after 0.5 years); "
-        "late (slowing neurodegeneration 0.3)",
+        ("control (ratio 2); high (slows change by 40 %, effect begins after 0.5 years); "
+        "late (slowing neurodegeneration 0.3)"),
     ),
     (
         "Recruitment",
@@ -96,8 +98,8 @@ SENTENCES = [
                 share=0.2, mechanism="mnar", missed_visit=0.05, missed_scan=0.1, death_rate=0.01
             )
         },
-        "20 % drop out before the end, more before a worsening that nobody sees; 5 % of visits "
-        "are missed; 10 % of scans are missed; 1 % die per year",
+        ("20 % drop out before the end, more before a worsening that nobody sees; 5 % of visits "
+        "are missed; 10 % of scans are missed; 1 % die per year"),
     ),
     (
         "After randomisation",
@@ -119,8 +121,8 @@ SENTENCES = [
                 ),
             )
         },
-        "test: difference at the last visit (mixed model for repeated measures) of score, from "
-        "week 4 to 52, adjusted for age, only edss 3 to 6.5",
+        ("test: difference at the last visit (mixed model for repeated measures) of score, from "
+        "week 4 to 52, adjusted for age, only edss 3 to 6.5"),
     ),
     (
         "Success",
@@ -130,8 +132,8 @@ SENTENCES = [
                 final="events", final_value=120,
             )
         },
-        "test, one-sided 2.5 %, Pocock-like spending (Lan-DeMets); the end comes after 120 events; "
-        "futility: stop below z = 0; Dunnett over the comparisons",
+        ("test, one-sided 2.5 %, Pocock-like spending (Lan-DeMets); the end comes after 120 "
+        "events; futility: stop below z = 0; Dunnett over the comparisons"),
     ),
     ("Source", {"citation": "A paper, 2020."}, "A paper, 2020."),
 ]  # fmt: skip
@@ -150,8 +152,10 @@ TIMINGS = [
     ),
     (
         {"at": "enrolled", "value": 20, "rule": "select_arms", "options": {"threshold": 0.3}},
-        "half: when 20 subjects are randomised, drop arms that do not pass (threshold 0.3), "
-        "by test",
+        (
+            "half: when 20 subjects are randomised, drop arms that do not pass (threshold 0.3), "
+            "by test"
+        ),
     ),
     (
         {"at": "information", "value": 0.35, "rule": "sample_size"},

@@ -164,7 +164,9 @@ def test_information_of_a_slope_is_that_of_a_subjects_own_slope():
     cut = np.array([1.0 + 200 / YEAR, np.inf])
     found = information_at(plan, analysis, data(), ENTRY, cut, options={})
     assert np.allclose(found, [steps.sum() * 2 + steps[1], steps.sum() * 4])
-    half = year_of_information(plan, analysis, data(), ENTRY, share=0.5, options={})
+    half = year_of_information(
+        plan, analysis, data(), ENTRY, share=0.5, options={}, until=np.full(2, np.inf)
+    )
     reached = information_at(plan, analysis, data(), ENTRY, half, options={})
     total = information_at(plan, analysis, data(), ENTRY, np.full(2, np.inf), options={})
     assert (reached >= 0.5 * total).all()

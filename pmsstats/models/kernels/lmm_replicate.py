@@ -170,15 +170,18 @@ def _any_response(y: np.ndarray) -> float:
 
 
 @compiled
-def _find_cells(schedule: Schedule, y: np.ndarray, cells: _Cells) -> tuple[int, int, int, float]:
+def _find_cells(
+    schedule: Schedule, y: np.ndarray, cells: _Cells
+) -> tuple[int, int, int, int, float]:
     """Sort subjects into cells and add up their outcomes.
 
-    Returns the numbers of cells, rows and subjects, and the sum of squares around one outcome.
+    Returns the numbers of cells, rows, subjects, and rows that subjects have beyond one for each
+    random effect, and the sum of squares around one outcome.
     """
     n_subjects, n_places = len(schedule.first) - 1, len(cells.table)
     is_wide = cells.sums.shape[1] > _MOST_VISITS
     cells.table.fill(-1)
-    n_cells, n_obs, n_seen, spread = 0, 0, 0, 0.0
+    n_cells, n_obs, n_seen, n_spare, spread = 0, 0, 0, 0, 0.0
     reference = _any_response(y)
     for s in range(n_subjects):
         start, stop = schedule.first[s], schedule.first[s + 1]
@@ -188,6 +191,7 @@ def _find_cells(schedule: Schedule, y: np.ndarray, cells: _Cells) -> tuple[int, 
         if visits == 0:
             continue
         n_seen += 1
+        n_spare += max(n_visits - schedule.Z.shape[1], 0)
         key = s if is_wide else schedule.same_columns[s]
         at = _place(key, visits, n_places)
         c = cells.table[at]
@@ -211,7 +215,7 @@ def _find_cells(schedule: Schedule, y: np.ndarray, cells: _Cells) -> tuple[int, 
             value = y[schedule.order[i]]
             if value == value:  # noqa: PLR0124
                 cells.sums[c, i - start] += value
-    return n_cells, n_obs, n_seen, spread
+    return n_cells, n_obs, n_seen, n_spare, spread
 
 
 @compiled
@@ -395,7 +399,7 @@ def _summarise(
     `beta` is filled with the least-squares estimates, of whose residuals the products are.
     """
     q, p = schedule.Z.shape[1], schedule.X.shape[1]
-    n_cells, n_obs, n_seen, spread = _find_cells(schedule, y, cells)
+    n_cells, n_obs, n_seen, n_spare, spread = _find_cells(schedule, y, cells)
     n_patterns = _find_patterns(schedule, n_cells, cells)
     n_packed = (p + 1) * (p + 2) // 2
     patterns = Patterns(
@@ -410,7 +414,7 @@ def _summarise(
         schedule.rows,
         schedule.columns,
     )
-    reason = _refuse(n_obs, n_seen, p + len(schedule.rows) + 1, q, spread)
+    reason = _refuse(n_obs, n_seen, p + len(schedule.rows) + 1, n_spare, spread)
     if reason:
         return patterns, n_seen, reason
     _add_columns(schedule, y, n_cells, cells, patterns)
@@ -427,11 +431,11 @@ def _summarise(
 
 
 @compiled
-def _refuse(n_obs: int, n_subjects: int, n_parameters: int, q: int, spread: float) -> int:
+def _refuse(n_obs: int, n_subjects: int, n_parameters: int, n_spare: int, spread: float) -> int:
     """Say why a replicate cannot be fitted, before trying; as mixed_design does of one data set."""
     if n_obs > 0 and not np.isfinite(spread):
         return _INFINITE
-    if n_subjects < 2 or n_obs <= max(n_parameters, q * n_subjects):
+    if n_subjects < 2 or n_obs <= n_parameters or n_spare == 0:
         return _TOO_FEW
     return _CONSTANT if spread == 0.0 else 0
 

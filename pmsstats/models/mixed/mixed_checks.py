@@ -57,11 +57,11 @@ def check_estimable(design: MixedDesign, spec: LMMSpec) -> None:
             f"{arrays.n_obs} rows cannot determine {n_parameters} parameters "
             f"({arrays.X.shape[1]} fixed effects). Use fewer terms or more visits."
         )
-    if arrays.n_obs <= n_random * arrays.n_subjects:
+    if np.bincount(arrays.subject).max() <= n_random:
         raise DesignError(
-            f"{arrays.n_obs} rows of {arrays.n_subjects} subjects cannot tell {n_random} random "
-            f"effects per subject ({', '.join(design.random_names)}) from the residual. Use "
-            f"(1 | {design.group}), or subjects with more visits."
+            f"{arrays.n_obs} rows of {arrays.n_subjects} subjects, at most {n_random} of each, "
+            f"cannot tell {n_random} random effects per subject ({', '.join(design.random_names)}) "
+            f"from the residual. Use (1 | {design.group}), or subjects with more visits."
         )
     _check_groupings(design)
     _check_random_columns(design)

@@ -260,7 +260,7 @@ def shown_rows(rows: pd.DataFrame) -> pd.DataFrame:
             "Simulated": [_effect(row, "simulated") for row in rows.to_dict("records")],
             "Among them": rows["inside"],
             "Paper concludes": rows["found"],
-            "So do": [
+            "Trials that do (MCSE)": [
                 f"{100 * row.share:.1f} % ({100 * row.mcse:.1f})" for row in rows.itertuples()
             ],
         }

@@ -484,3 +484,26 @@ def test_no_replicates_give_an_empty_answer():
     batch = fit_lmm_batch(data, FORMULAS["slope"], np.empty((0, len(data))))
     assert batch.n_replicates == 0
     assert batch.table()["n_replicates"].eq(0).all()
+
+
+def test_few_visits_so_far_are_enough_where_some_subjects_have_three():
+    """An early look: most have been seen once, so that rows are fewer than random effects."""
+    rng = np.random.default_rng(8)
+    n_visits = np.repeat([1, 2, 3, 4], [90, 20, 15, 15])
+    subject = np.repeat(np.arange(140), 4)
+    year = np.tile([0.0, 0.5, 1.0, 1.5], 140)
+    design = pd.DataFrame({"subject_id": subject, "year": year, "treated": subject % 2})
+    lines = rng.normal(size=(140, 2)) * [5.0, 2.0]
+    y = lines[subject, 0] + (lines[subject, 1] - 2 + subject % 2) * year + rng.normal(size=560)
+    y[np.tile(range(4), 140) >= np.repeat(n_visits, 4)] = np.nan
+    seen = design.assign(y=y).dropna()
+    assert len(seen) < 2 * 140
+    formula = "y ~ year + treated:year + (year | subject_id)"
+    batch = fit_lmm_batch(design, formula, y[None])
+    other = fit_lmm(seen, formula, engine="statsmodels").table().set_index("term")
+    alone = fit_lmm(seen, formula).table().set_index("term")
+    assert batch.reasons == ("",)
+    columns = ["estimate", "std_error"]
+    assert alone[columns].to_numpy() == pytest.approx(other[columns].to_numpy(), rel=2e-3)
+    assert batch.estimates[0] == pytest.approx(alone["estimate"].to_numpy(), rel=1e-5)
+    assert batch.std_errors[0] == pytest.approx(alone["std_error"].to_numpy(), rel=1e-5)

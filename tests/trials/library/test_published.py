@@ -180,7 +180,7 @@ def test_display_shows_ratios_and_shares(by_hand):
     assert shown.loc["hazard", "Simulated"] == "0.82 (0.12 to 5.47)"  # exp of -0.2, -2.1, 1.7
     assert shown.loc["volume", "Simulated"] == "0.000 (-0.380 to 0.380)"
     assert shown.loc["volume, in words", "Published"] == "\N{EN DASH}"
-    assert shown.loc["volume", "So do"] == "69.0 % (7.1)"
+    assert shown.loc["volume", "Trials that do (MCSE)"] == "69.0 % (7.1)"
     both = LibraryComparison(comparisons=(by_hand, by_hand)).display()
     assert both["Finding"].iloc[0] == "By hand: hazard"
     assert len(both) == 8
