@@ -51,9 +51,12 @@ def _measure(scenario: TrialScenario, analysis: Any) -> tuple[str, str | None]:
 
 
 def _window(scenario: TrialScenario, analysis: Any) -> tuple[float, float] | None:
-    """Return the years of the first and last visit of an analysis; None if they are not two."""
+    """Return the years of the baseline and of the visit compared; None if they are not two."""
     weeks = [w for w in scenario.schedule.weeks if analysis.from_week <= w <= analysis.to_week]
-    return (7 * weeks[0] / 365.25, 7 * weeks[-1] / 365.25) if len(weeks) > 1 else None
+    if not weeks:
+        return None
+    week = analysis.options.get("week", weeks[-1])
+    return (7 * weeks[0] / 365.25, 7 * week / 365.25) if week in weeks[1:] else None
 
 
 def _is_plain(analysis: Any) -> bool:
@@ -64,7 +67,7 @@ def _is_plain(analysis: Any) -> bool:
 def curve_truths(
     scenario: TrialScenario, measure: str, course: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> _Found:
-    """Return differences at the last visit.
+    """Return differences at the last visit, or at that of option ``week``.
 
     Parameters
     ----------

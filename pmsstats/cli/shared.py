@@ -7,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,5 +97,6 @@ def folder(out: Path) -> Iterator[None]:
         yield
     except BaseException:
         if is_new:
-            out.rmdir()
+            with suppress(OSError):  # something is in it already, such as a checkpoint
+                out.rmdir()
         raise

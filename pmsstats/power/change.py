@@ -362,7 +362,7 @@ def _result(
     slowing: float | None = None,
 ) -> PowerResult:
     """Assemble the answer."""
-    assumptions = design.words(effect_unit)
+    assumptions = design.words(effect_unit, arms)
     if words:
         assumptions = f"{assumptions.rstrip('.')}, effect a {words}."
     return PowerResult(

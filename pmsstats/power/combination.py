@@ -35,6 +35,7 @@ _COMBINED = {
     "given": "given weights of standardised effects",
 }
 _MOST = 20
+_FEWEST = 3  # subjects analysed: a pooled variance needs as many
 _REFERENCES = (
     "O'Brien PC. Biometrics 1984;40:1079-1087. doi:10.2307/2531158",
     "medRxiv 2026. doi:10.64898/2026.06.26.26356667",
@@ -69,7 +70,9 @@ class _Combination:
         """Return the power for an effect in SD."""
         first, second = self.analysed(arms)
         drift = effect / math.sqrt(1 / first + 1 / second)
-        df = max(first + second - 2, 1e-6)
+        df = first + second - 2
+        if df < 1 - 1e-9:
+            return 0.0  # nothing is left to estimate a variance from
         return float(rejection_probability(drift, alpha=self.alpha, sides=self.sides, df=df))
 
     def power(self, arms: tuple[float, float]) -> float:
@@ -162,6 +165,11 @@ def power_combination(
         sides=sides, ratio=ratio, dropout=dropout,
     )  # fmt: skip
     arms = arm_sizes(n, plan.ratio)
+    if sum(plan.analysed(arms)) < _FEWEST - 1e-9:
+        raise DesignError(
+            f"`n={n!r}` leaves {sum(plan.analysed(arms)):g} subjects to analyse, too few to "
+            f"estimate a variance. Randomise enough for {_FEWEST} in both arms."
+        )
     return _result(plan, arms, "power", plan.power(arms), inputs)
 
 
@@ -321,7 +329,7 @@ def _result(
     )
 
     def power_of(n: float, effect: float) -> float:
-        return plan.power_of(effect, split_arms(n, plan.ratio))
+        return plan.power_of(effect, split_arms(n, arms[1] / arms[0]))
 
     return PowerResult(
         method=f"{len(plan.names)} outcomes combined, {_COMBINED[plan.combine]}",
@@ -333,7 +341,7 @@ def _result(
         sides=plan.sides,
         effect=plan.effect,
         effect_unit="SD of the combination",
-        assumptions=_words(plan),
+        assumptions=_words(plan, arms),
         inputs=inputs,
         details=details,
         curve=power_curve(power_of, n_total=sum(arms), effect=plan.effect),
@@ -341,12 +349,12 @@ def _result(
     )
 
 
-def _words(plan: _Combination) -> str:
+def _words(plan: _Combination, arms: tuple[int, int]) -> str:
     """Return the assumptions, as one sentence."""
     pairs = plan.correlation[np.triu_indices(len(plan.names), 1)]
     low, high = (f"{value:.2g}" for value in (pairs.min(), pairs.max()))
     parts = [
-        arms_words(plan.ratio),
+        arms_words(plan.ratio, arms),
         f"{len(plan.names)} normal outcomes with correlation "
         + (low if low == high else f"{low} to {high}"),
         f"combined with {_COMBINED[plan.combine]} that are fixed beforehand",

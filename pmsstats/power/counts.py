@@ -101,7 +101,7 @@ class _Counts:
         power = float(ndtr(gap - further))
         return power + float(ndtr(-gap - further)) if self.sides == 2 else power
 
-    def words(self) -> str:
+    def words(self, arms: tuple[int, int]) -> str:
         """Return the assumptions, as one sentence."""
         lost = [100 * -math.expm1(-hazard) for hazard in self.lost]
         if not any(lost):
@@ -112,7 +112,7 @@ class _Counts:
             left = f"{lost[0]:.3g} % and {lost[1]:.3g} % lost per year and counted until then"
         test = f"test of negative-binomial rates ({_METHODS[self.method]})"
         return (
-            f"{arms_words(self.ratio)}, {level_words(self.alpha, self.sides, test)}, "
+            f"{arms_words(self.ratio, arms)}, {level_words(self.alpha, self.sides, test)}, "
             f"{self.rate:.4g} events per subject-year in the reference arm, dispersion "
             f"{self.dispersion:.4g} (variance: mean + {self.dispersion:.4g} mean^2), "
             f"{self.follow_up:.3g} years of follow-up, {left}."
@@ -384,7 +384,7 @@ def _result(
         sides=design.sides,
         effect=effect,
         effect_unit="log rate ratio",
-        assumptions=design.words(),
+        assumptions=design.words(arms),
         inputs=inputs,
         details=(
             ("rate_ratio", design.rate_ratio, "treated over reference"),

@@ -321,7 +321,7 @@ def _result(
         sides=design.sides,
         effect=effect,
         effect_unit="log hazard ratio",
-        assumptions=design.words(),
+        assumptions=design.words(arms),
         inputs=inputs,
         details=_details(design, arms, courses, effect),
         curve=power_curve(power_of, n_total=float(sum(arms)), effect=effect, smallest=_SMALLEST),

@@ -123,11 +123,17 @@ class LogRankTrial:
         power = float(ndtr(drift - bound))
         return power + float(ndtr(-drift - bound)) if self.sides == 2 else power
 
-    def words(self) -> str:
-        """Return the assumptions, as one sentence."""
+    def words(self, arms: tuple[int, int]) -> str:
+        """Return the assumptions, as one sentence.
+
+        Parameters
+        ----------
+        arms : pair of int
+            Subjects randomised, reference first.
+        """
         trial = self.trial
         parts = [
-            arms_words(self.ratio),
+            arms_words(self.ratio, arms),
             level_words(self.alpha, self.sides, "log-rank test") + f" ({self.method.title()})",
             f"{_rate_words(trial.hazard)} in the reference arm",
             _ratio_words(trial.ratio),
@@ -178,9 +184,11 @@ def _lost_words(trial: EventTrial) -> str:
         )
         parts = [f"{arms} lost per year"]
     if trial.off_treatment:
-        parts.append(f"{-100 * math.expm1(-trial.off_treatment):.3g} % per year stop treatment")
+        share_off = -100 * math.expm1(-trial.off_treatment)
+        parts.append(f"{share_off:.3g} % of the treated arm per year stop treatment")
     if trial.drop_in:
-        parts.append(f"{-100 * math.expm1(-trial.drop_in):.3g} % of the reference arm take it up")
+        share_in = -100 * math.expm1(-trial.drop_in)
+        parts.append(f"{share_in:.3g} % of the reference arm per year take it up")
     return " and ".join(parts)
 
 

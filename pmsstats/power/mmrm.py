@@ -267,7 +267,7 @@ def _result(
     """Gather the answer."""
     power_of = design.power_of()
     part = sizes[1] / sum(sizes)
-    words = design.words(given["unit"])
+    words = design.words(given["unit"], sizes)
     if treatment.words:
         words = f"{words[:-1]}, {treatment.words}."
     return PowerResult(

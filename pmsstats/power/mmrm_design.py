@@ -224,18 +224,20 @@ class MMRMDesign:
 
     # --- words ----------------------------------------------------------------------------
 
-    def words(self, unit: str) -> str:
+    def words(self, unit: str, arms: tuple[float, float]) -> str:
         """Return one sentence that says what the numbers rest on.
 
         Parameters
         ----------
         unit : str
             Of the outcome.
+        arms : pair of float
+            Subjects randomised to the reference and the treated arm.
         """
         test = level_words(self.alpha, self.sides, _DF_WORDS[self.df])
         return (
-            f"{arms_words(self.ratio)}, {self._contrast_words()} compared by a mixed model for "
-            f"repeated measures of {_BASELINE_WORDS[self.baseline]} ({test}), "
+            f"{arms_words(self.ratio, arms)}, {self._contrast_words()} compared by a mixed model "
+            f"for repeated measures of {_BASELINE_WORDS[self.baseline]} ({test}), "
             f"{self.n_visits} visits after randomisation analysed, {self._covariance_words(unit)}, "
             f"{self._retention_words()}."
         )

@@ -418,7 +418,7 @@ def _result(
         sides=family.sides,
         effect=mean,
         effect_unit="SD (mean of the outcomes)",
-        assumptions=_words(family),
+        assumptions=_words(family, arms),
         inputs=inputs,
         details=tuple(details),
         curve=_curve(family, arms, mean),
@@ -426,16 +426,18 @@ def _result(
     )
 
 
-def _words(family: _Family) -> str:
+def _words(family: _Family, arms: tuple[int, int]) -> str:
     """Return the assumptions, as one sentence."""
     wins = {"any": "at least one outcome", "all": "all outcomes"}
+    if family.procedure == "co_primary":
+        wins["any"] = wins["all"]
     correlation = family.root @ family.root.T
     pairs = correlation[np.triu_indices(len(correlation), 1)]
     low, high = (f"{value:.2g}" for value in (pairs.min(), pairs.max()))
     between = low if low == high else f"{low} to {high}"
     side = "one-sided" if family.sides == 1 else "two-sided"
     parts = [
-        arms_words(family.ratio),
+        arms_words(family.ratio, arms),
         f"{len(family.names)} normal outcomes with correlation {between}",
         f"{_PROCEDURES[family.procedure]} at {side} {100 * family.alpha:g} %",
         f"success is a benefit in {wins.get(family.win, family.win)}",

@@ -130,11 +130,11 @@ class _TwoShares:
             (self.reference, treated), (first, second), alpha=self.alpha, sides=self.sides
         )
 
-    def words(self) -> str:
+    def words(self, arms: tuple[int, int]) -> str:
         """Return the assumptions, as one sentence."""
         name = _NAMES[self.method] + (" with continuity correction" if self.continuity else "")
         parts = [
-            arms_words(self.ratio),
+            arms_words(self.ratio, arms),
             level_words(self.alpha, self.sides, name),
             f"{100 * self.reference:.4g} % of the reference arm with an event",
             dropout_words(self.dropout),
@@ -461,7 +461,7 @@ def _result(
         sides=design.sides,
         effect=q - p,
         effect_unit="(difference of shares)",
-        assumptions=design.words(),
+        assumptions=design.words(arms),
         inputs=inputs,
         details=tuple(details),
         curve=_curve(design, arms, share),

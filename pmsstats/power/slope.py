@@ -413,7 +413,7 @@ def _result(
         return power_of(shares, effect)
 
     unit = given["unit"]
-    words = design.words(unit)
+    words = design.words(unit, sizes)
     if treatment.words:
         words = f"{words[:-1]}, {treatment.words}."
     return PowerResult(

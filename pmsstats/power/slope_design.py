@@ -277,20 +277,22 @@ class SlopeDesign:
 
     # --- words ----------------------------------------------------------------------------
 
-    def words(self, unit: str) -> str:
+    def words(self, unit: str, arms: tuple[float, float]) -> str:
         """Return one sentence that says what the numbers rest on.
 
         Parameters
         ----------
         unit : str
             Of the outcome.
+        arms : pair of float
+            Subjects randomised to the reference and the treated arm.
         """
         method = _METHOD_WORDS[self.method]
         if self.method == "liu_liang":
             method += f" weighted by {_WEIGHT_WORDS[self.working]}"
         test = level_words(self.alpha, self.sides, _DF_WORDS[self.test])
         return (
-            f"{arms_words(self.ratio)}, slopes compared by {method} ({test}), "
+            f"{arms_words(self.ratio, arms)}, slopes compared by {method} ({test}), "
             f"{self.schedule.words()}, "
             f"{self._model_words()} (in {unit}, slopes per year), {self._dropout_words()}."
         )

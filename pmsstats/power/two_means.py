@@ -259,13 +259,15 @@ class TwoMeans:
             return ancova_rejection_probability(shift, df=df, **options)
         return float(rejection_probability(shift, df=df, **options))
 
-    def words(self, unit: str) -> str:
+    def words(self, unit: str, arms: tuple[float, float]) -> str:
         """Return the assumptions, as one sentence.
 
         Parameters
         ----------
         unit : str
             Of the standard deviations.
+        arms : pair of float
+            Subjects randomised, reference first.
 
         Returns
         -------
@@ -275,7 +277,7 @@ class TwoMeans:
         what = f"{self.name} of {_ANALYSIS_WORDS[self.analysis]}"
         residual = "residual " if self.analysis == "ancova" else ""
         parts = [
-            arms_words(self.ratio),
+            arms_words(self.ratio, arms),
             level_words(self.alpha, self.sides, what),
             residual + sd_words(self.sd, unit),
             dropout_words(self.dropout),

@@ -5,19 +5,30 @@ from __future__ import annotations
 __all__ = ["arms_words", "dropout_words", "level_words", "sd_words"]
 
 
-def arms_words(ratio: float) -> str:
+def arms_words(ratio: float, arms: tuple[float, float]) -> str:
     """Say how subjects are divided.
 
     Parameters
     ----------
     ratio : float
-        Treated per reference subject.
+        Treated per reference subject, as planned.
+    arms : pair of float
+        Subjects of the reference and the treated arm. Where they were given one by one, and not in
+        that ratio as far as whole subjects can be, their numbers are said.
 
     Returns
     -------
     str
         For example ``"Two arms of equal size"``.
+
+    Examples
+    --------
+    >>> arms_words(1.0, (40, 41)), arms_words(1.0, (30, 50))
+    ('Two arms of equal size', 'Two arms of 30 reference and 50 treated subjects')
     """
+    reference, treated = arms
+    if abs(treated - ratio * reference) > max(1.0, (1 + ratio) / 2):
+        return f"Two arms of {reference:g} reference and {treated:g} treated subjects"
     if ratio == 1:
         return "Two arms of equal size"
     return f"Two arms with {ratio:g} treated per reference subject"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,9 +16,10 @@ from pmsstats.plots.theme import PALETTE, PALETTE_DARK, wrapped
 from pmsstats.provenance import package_version
 from pmsstats.report.figures import ReportFigure, result_figure
 from pmsstats.report.operating_tables import designs_table, operating_tables, plain_sentence
+from pmsstats.report.outputs import write_page
 from pmsstats.report.render import template_engine
 from pmsstats.report.tables import ReportTable
-from pmsstats.results import Result, format_number, to_plain
+from pmsstats.results import Result, format_number
 
 __all__ = ["DesignView", "DesignedTrial", "render_design", "render_design_html"]
 
@@ -27,6 +27,24 @@ RESULTS_SCHEMA = "design_report/1"
 _FIGURE_HEIGHT = 3.2
 _PHONE = 5.0  # inches
 _PLACES = {"power": 0, "estimates": 1, "stopping": 2}  # of the figures, by question
+
+
+class PublishedView(Protocol):
+    """What the page needs of a published trial beside its simulation, besides the contract."""
+
+    trial: Any
+
+    def headline(self) -> str:
+        """Say how the published effects lie among the simulated ones."""
+
+    def display(self) -> pd.DataFrame:
+        """Return the table as text."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return sources and differences, one sentence per finding."""
+
+    def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
+        """Draw published among simulated effects."""
 
 
 class SimulationView(Protocol):
@@ -161,24 +179,14 @@ def render_design(view: DesignView, folder: str | Path) -> list[Path]:
     list of pathlib.Path
         What was written. The same results give the same bytes.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, results = folder / "index.html", folder / "results.json"
-    page.write_text(render_design_html(view), encoding="utf-8", newline="\n")
-    content = {
-        "schema": RESULTS_SCHEMA,
-        "package": {"name": "pmsstats", "version": package_version()},
-        "run": dict(view.run),
-        **{name: to_plain(result.to_dict()) for name, result in view.results.items()},
-    }
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    results.write_text(text + "\n", encoding="utf-8", newline="\n")
-    paths = [page, results]
-    for name, result in view.results.items():
-        path = folder / f"{name}.csv"
-        result.table().to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
-        paths.append(path)
-    return paths
+    return write_page(
+        render_design_html(view),
+        folder,
+        schema=RESULTS_SCHEMA,
+        run=view.run,
+        results=view.results,
+        tables={name: result.table() for name, result in view.results.items()},
+    )
 
 
 def render_design_html(view: DesignView) -> str:
@@ -209,10 +217,7 @@ def render_design_html(view: DesignView) -> str:
             headlines=[_headlines(trial, len(view.trials)) for trial in view.trials],
             trials=[_trial(trial, i) for i, trial in enumerate(view.trials, start=1)],
             comparison=_compared(view.comparison),
-            published=[
-                _shown(result, f"published-{i}", "Simulated beside published results.")
-                for i, result in enumerate(view.published, start=1)
-            ],
+            published=[_published(result, i) for i, result in enumerate(view.published, start=1)],
             number=lambda kind: next(numbers[kind]),
         )
     )
@@ -319,7 +324,17 @@ def _compared(comparison: Result | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _shown(result: Result | FormulaView, name: str, caption: str) -> dict[str, Any]:
+def _published(comparison: PublishedView, position: int) -> dict[str, Any]:
+    """Lay out a published trial: results side by side, remarks, and what the scenario rests on."""
+    shown = _shown(comparison, f"published-{position}", "Simulated beside published results.")
+    return shown | {
+        "remarks": comparison.remarks(),
+        "takes": comparison.trial.takes,
+        "assumes": comparison.trial.assumes,
+    }
+
+
+def _shown(result: Result | FormulaView | PublishedView, name: str, caption: str) -> dict[str, Any]:
     """Lay out a result: sentence, table, figure."""
     figure: ReportFigure = result_figure(
         name,

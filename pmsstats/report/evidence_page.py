@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,10 @@ from pmsstats.plots.replication_overview import is_assumed, plot_replication_ove
 from pmsstats.plots.theme import PALETTE, PALETTE_DARK, theme
 from pmsstats.provenance import package_version
 from pmsstats.report.claim_picture import claim_picture
+from pmsstats.report.outputs import write_page
 from pmsstats.report.render import template_engine
 from pmsstats.report.svg import inline_svg
-from pmsstats.results import Result, format_interval, format_number, to_plain
+from pmsstats.results import Result, format_interval, format_number
 
 __all__ = ["EvidenceView", "render_evidence", "render_evidence_html"]
 
@@ -160,25 +160,15 @@ def render_evidence(view: EvidenceView, folder: str | Path) -> list[Path]:
     list of pathlib.Path
         What was written. The same results give the same bytes.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, results = folder / "index.html", folder / "results.json"
-    page.write_text(render_evidence_html(view), encoding="utf-8", newline="\n")
-    content = {
-        "schema": RESULTS_SCHEMA,
-        "package": {"name": "pmsstats", "version": package_version()},
-        "run": dict(view.run),
-        **{name: to_plain(result.to_dict()) for name, result in view.results.items()},
-    }
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    results.write_text(text + "\n", encoding="utf-8", newline="\n")
     tables = {name: result.table() for name, result in view.results.items()}
-    paths = [page, results]
-    for name, frame in (tables | {"verdicts": view.checks.verdicts}).items():
-        path = folder / f"{name}.csv"
-        frame.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
-        paths.append(path)
-    return paths
+    return write_page(
+        render_evidence_html(view),
+        folder,
+        schema=RESULTS_SCHEMA,
+        run=view.run,
+        results=view.results,
+        tables=tables | {"verdicts": view.checks.verdicts},
+    )
 
 
 def render_evidence_html(view: EvidenceView) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pmsstats.provenance import package_version
 from pmsstats.report.study_view import StudyView, result_parts
 from pmsstats.results import to_plain
 
-__all__ = ["RESULTS_SCHEMA", "study_tables", "write_results", "write_tables"]
+__all__ = ["RESULTS_SCHEMA", "study_tables", "write_page", "write_results", "write_tables"]
 
 RESULTS_SCHEMA = "report_results/1"
 
@@ -45,6 +46,56 @@ def write_results(study: StudyView, folder: Path) -> Path:
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
     return path
+
+
+def write_page(
+    html: str,
+    folder: str | Path,
+    *,
+    schema: str,
+    run: Iterable[tuple[str, str]],
+    results: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+) -> list[Path]:
+    """Write a page with its results beside it: ``index.html``, ``results.json``, CSV tables.
+
+    Parameters
+    ----------
+    html : str
+        The page.
+    folder : str or pathlib.Path
+        Made where it does not exist; files of the same names are replaced.
+    schema : str
+        Layout of ``results.json``.
+    run : iterable of (str, str)
+        What was asked for, in words.
+    results : mapping of str to Result
+        By name.
+    tables : mapping of str to pandas.DataFrame
+        By name of the file.
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was written. The same arguments give the same bytes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    page, content = folder / "index.html", folder / "results.json"
+    page.write_text(html, encoding="utf-8", newline="\n")
+    values = {
+        "schema": schema,
+        "package": {"name": "pmsstats", "version": package_version()},
+        "run": dict(run),
+        **{name: to_plain(result.to_dict()) for name, result in results.items()},
+    }
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    content.write_text(text + "\n", encoding="utf-8", newline="\n")
+    paths = [page, content]
+    for name, frame in tables.items():
+        paths.append(folder / f"{name}.csv")
+        frame.to_csv(paths[-1], index=False, lineterminator="\n", encoding="utf-8")
+    return paths
 
 
 def study_tables(study: StudyView) -> dict[str, pd.DataFrame]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pmsstats.trials.checkpoint import CheckpointError
+from pmsstats.trials.closed_form import closed_form_power
 from pmsstats.trials.comparison import DesignComparison
-from pmsstats.trials.description import describe_scenario
+from pmsstats.trials.description import describe_estimate, describe_scenario
 from pmsstats.trials.designs import (
     delayed_start_design,
     enrichment_design,
@@ -66,9 +67,11 @@ __all__ = [
     "TrialEndpoint",
     "TrialPopulation",
     "TrialSchedule",
+    "closed_form_power",
     "compare_designs",
     "compare_with_published",
     "delayed_start_design",
+    "describe_estimate",
     "describe_scenario",
     "enrichment_design",
     "factorial_design",

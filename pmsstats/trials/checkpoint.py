@@ -232,7 +232,7 @@ class Checkpoint:
         path = self.folder / _TRUTH
         with contextlib.suppress(OSError, ValueError, KeyError):
             kept = _read_frame(path)
-            if kept.attrs.get("key") == key:
+            if kept.attrs.pop("key", None) == key:
                 return kept
         values = compute()
         with _disk(self.folder):

@@ -1,7 +1,8 @@
 """Where blocks are computed: in this process, in local ones, or on a Dask cluster.
 
 The three give the same numbers. A worker that is lost takes its blocks with it; they are computed
-anew by another one.
+anew by another one. Blocks that take little time travel several together, as a parcel; each stays a
+block of its own, with its own answer.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import time
 import uuid
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeAlias
 
 from pmsstats.errors import BackendUnavailableError, DesignError
@@ -25,7 +29,9 @@ Backend: TypeAlias = Literal["serial", "processes", "dask"]
 
 Finished: TypeAlias = tuple[BlockTask, BlockOutcome]
 _MOST_LOSSES = 3  # a block that outlives no worker so often is at fault itself
-_BLOCKS_WAITING_PER_WORKER = 3  # handed out, so that a worker never waits for the next
+_PARCELS_WAITING_PER_WORKER = 3  # handed out, so that a worker never waits for the next
+_SECONDS_PER_PARCEL = 0.1  # much more than to send it, much less than anyone minds to wait
+_SCENARIOS_REMEMBERED = 8  # by a worker
 _SECONDS_TO_CONNECT = 5
 _SECONDS_IDLE = 120
 _ONE_THREAD = dict.fromkeys(
@@ -164,19 +170,78 @@ def _one_thread() -> contextlib.AbstractContextManager[Any]:
     return threadpool_limits(1)
 
 
-def _compute_packed(task: BlockTask) -> bytes:
+class _Parcels:
+    """Tasks on their way to workers: some of one scenario at a time, what they share packed once.
+
+    Parameters
+    ----------
+    tasks : iterable of BlockTask
+        Pulled as parcels are asked for.
+    """
+
+    def __init__(self, tasks: Iterable[BlockTask]) -> None:
+        self._source = iter(tasks)
+        self._next = next(self._source, None)
+        self._packed: tuple[BlockTask, bytes] | None = None
+        self._size = 1
+
+    def take(self) -> list[BlockTask]:
+        """Return the next tasks; none where there are no more."""
+        if self._packed and self._next and not _same_work(self._packed[0], self._next):
+            self._size = 1  # another scenario may take longer
+        parcel: list[BlockTask] = []
+        while self._next is not None and len(parcel) < self._size:
+            if parcel and not _same_work(parcel[0], self._next):
+                break
+            parcel.append(self._next)
+            self._next = next(self._source, None)
+        return parcel
+
+    def shared(self, task: BlockTask) -> bytes:
+        """Return what a task has in common with others of its scenario, packed."""
+        from joblib.externals import cloudpickle  # packs functions of a script or notebook, too
+
+        if self._packed is None or not _same_work(self._packed[0], task):
+            self._packed = task, cloudpickle.dumps(task)
+        return self._packed[1]
+
+    def learn(self, parcel: list[BlockTask], seconds: float) -> None:
+        """Send more blocks at once where they take little time."""
+        fitting = int(_SECONDS_PER_PARCEL * len(parcel) / max(seconds, 1e-6))
+        self._size = max(1, min(fitting, 2 * self._size))
+
+
+def _same_work(one: BlockTask, other: BlockTask) -> bool:
+    """Say whether tasks differ by their replicates alone."""
+    return all(
+        getattr(one, name) is getattr(other, name)
+        for name in ("scenario", "generator", "root", "run_block")
+    ) and (one.position, one.version) == (other.position, other.version)
+
+
+@lru_cache(maxsize=_SCENARIOS_REMEMBERED)
+def _unpacked(shared: bytes) -> BlockTask:
+    """Unpack a scenario once per worker."""
+    task: BlockTask = pickle.loads(shared)  # noqa: S301  # of the process that asks
+    return task
+
+
+def _compute_parcel(shared: bytes, ranges: tuple[tuple[int, int], ...]) -> bytes:
     """Compute in a worker; bytes travel faster than frames, which a scheduler would measure."""
+    task, started = _unpacked(shared), time.perf_counter()
     with _one_thread():
-        return pickle.dumps(compute_block(task), protocol=pickle.HIGHEST_PROTOCOL)
+        outcomes = [compute_block(replace(task, first=a, last=b)) for a, b in ranges]
+    answer = outcomes, time.perf_counter() - started
+    return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 class _Pool(Protocol):
-    """Workers that take tasks and may be lost."""
+    """Workers that take parcels and may be lost."""
 
     n_at_once: int
     losses: tuple[type[BaseException], ...]
 
-    def submit(self, task: BlockTask) -> Any: ...
+    def submit(self, shared: bytes, ranges: tuple[tuple[int, int], ...]) -> Any: ...
 
     def first_done(self, futures: Collection[Any]) -> Collection[Any]: ...
 
@@ -184,35 +249,47 @@ class _Pool(Protocol):
 
 
 def _pooled(tasks: Iterable[BlockTask], pool: _Pool) -> Generator[Finished, None, None]:
-    """Keep a pool of workers busy; submit the blocks of a lost worker again."""
-    source: Iterator[BlockTask] = iter(tasks)
-    waiting: dict[Any, BlockTask] = {}
+    """Keep a pool of workers busy; submit the blocks of a lost worker again, one by one."""
+    parcels = _Parcels(tasks)
+    waiting: dict[Any, list[BlockTask]] = {}
     lost: Counter[tuple[int, int]] = Counter()
+
+    def submit(parcel: list[BlockTask]) -> None:
+        ranges = tuple((task.first, task.last) for task in parcel)
+        waiting[pool.submit(parcels.shared(parcel[0]), ranges)] = parcel
+
     try:
         while True:
-            while len(waiting) < pool.n_at_once and (task := next(source, None)) is not None:
-                waiting[pool.submit(task)] = task
+            while len(waiting) < pool.n_at_once and (parcel := parcels.take()):
+                submit(parcel)
             if not waiting:
                 return
-            again = []
+            again: list[BlockTask] = []
             for future in pool.first_done(waiting.keys()):
-                task = waiting.pop(future)
+                parcel = waiting.pop(future)
                 try:
                     packed = future.result()
                 except pool.losses as exc:
-                    _count_loss(lost, task, exc)
-                    again.append(task)
+                    _count_loss(lost, parcel, exc)
+                    again += parcel
                     continue
-                yield task, pickle.loads(packed)  # noqa: S301  # of our own worker
-            waiting |= {pool.submit(task): task for task in again}
+                outcomes, seconds = pickle.loads(packed)  # noqa: S301  # of our own worker
+                parcels.learn(parcel, seconds)
+                yield from zip(parcel, outcomes, strict=True)
+            for task in again:
+                submit([task])
     finally:
         pool.close(waiting.keys())
 
 
-def _count_loss(lost: Counter[tuple[int, int]], task: BlockTask, exc: BaseException) -> None:
+def _count_loss(
+    lost: Counter[tuple[int, int]], parcel: list[BlockTask], exc: BaseException
+) -> None:
     """Give up a block that outlived no worker."""
-    lost[task.position, task.first] += 1
-    if lost[task.position, task.first] > _MOST_LOSSES:
+    for task in parcel:
+        lost[task.position, task.first] += 1
+        if lost[task.position, task.first] <= _MOST_LOSSES:
+            continue
         raise BackendUnavailableError(
             f"The worker with the replicates {task.first} to {task.last - 1} was lost "
             f"{lost[task.position, task.first]} times ({type(exc).__name__}), perhaps for want of "
@@ -231,13 +308,13 @@ class _LocalProcesses:
         from joblib.externals.loky.process_executor import ShutdownExecutorError
 
         self.n_workers = n_workers
-        self.n_at_once = _BLOCKS_WAITING_PER_WORKER * n_workers
+        self.n_at_once = _PARCELS_WAITING_PER_WORKER * n_workers
         self.losses: tuple[type[BaseException], ...] = (
             BrokenProcessPool, CancelledError, ShutdownExecutorError,
         )  # fmt: skip
 
-    def submit(self, task: BlockTask) -> Any:
-        """Hand out a task; a broken pool is replaced by a new one."""
+    def submit(self, shared: bytes, ranges: tuple[tuple[int, int], ...]) -> Any:
+        """Hand out a parcel; a broken pool is replaced by a new one."""
         from joblib.externals.loky import get_reusable_executor
 
         for attempt in range(_MOST_LOSSES + 1):
@@ -245,7 +322,7 @@ class _LocalProcesses:
                 max_workers=self.n_workers, timeout=_SECONDS_IDLE, env=_ONE_THREAD
             )
             try:
-                return executor.submit(_compute_packed, task)
+                return executor.submit(_compute_parcel, shared, ranges)
             except self.losses:  # broken since it was got
                 if attempt == _MOST_LOSSES:
                     raise
@@ -284,13 +361,13 @@ class _DaskCluster:
         if self._n_submitted >= self._ask_again_at:
             self._n_threads = max(sum(self._client.nthreads().values()), 2)
             self._ask_again_at = self._n_submitted + self._n_threads
-        return _BLOCKS_WAITING_PER_WORKER * self._n_threads
+        return _PARCELS_WAITING_PER_WORKER * self._n_threads
 
-    def submit(self, task: BlockTask) -> Any:
-        """Hand out a task; Dask itself moves it when its worker is lost."""
+    def submit(self, shared: bytes, ranges: tuple[tuple[int, int], ...]) -> Any:
+        """Hand out a parcel; Dask itself moves it when its worker is lost."""
         self._n_submitted += 1
         key = f"trials-{self._run}-{self._n_submitted}"
-        return self._client.submit(_compute_packed, task, key=key, pure=False)
+        return self._client.submit(_compute_parcel, shared, ranges, key=key, pure=False)
 
     def first_done(self, futures: Collection[Any]) -> Collection[Any]:
         """Wait for at least one; notice a scheduler that has gone."""
@@ -330,16 +407,18 @@ def _local_cluster(n_workers: int) -> Iterator[str]:
     """Start a cluster on this machine; yield its address."""
     import logging
 
+    import dask
     import distributed
 
     try:
-        cluster = distributed.LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+        with dask.config.set({"distributed.worker.profile.enabled": False}):  # nobody looks at it
+            cluster = distributed.LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
     except RuntimeError as exc:
         raise BackendUnavailableError(
             f"A local Dask cluster did not start ({exc}). A script that starts one must keep its "

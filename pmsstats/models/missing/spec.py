@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError, nearest
@@ -56,11 +57,7 @@ class DeltaAdjustment:
 
     def __post_init__(self) -> None:
         """Check every field; turn a mapping to pairs."""
-        values: Any = self.values
-        if isinstance(values, Mapping):
-            values = tuple((str(visit), float(value)) for visit, value in values.items())
-        elif isinstance(values, int):
-            values = float(values)
+        values = self._checked_values()
         object.__setattr__(self, "values", values)
         if isinstance(self.lag, list):
             object.__setattr__(self, "lag", tuple(self.lag))
@@ -71,6 +68,20 @@ class DeltaAdjustment:
                 f"{self.values!r} with lag {self.lag!r}."
             )
         _check_choice("scope", self.scope, ("after_event", "imputed"))
+
+    def _checked_values(self) -> float | tuple[tuple[str, float], ...]:
+        """Return one shift, or pairs of visit and shift, whatever form they were given in."""
+        given: Any = self.values
+        try:
+            if np.ndim(given) == 0 and not isinstance(given, str | Mapping):
+                return float(given)
+            pairs = given.items() if isinstance(given, Mapping) else given
+            return tuple((str(visit), float(value)) for visit, value in pairs)
+        except (TypeError, ValueError) as exc:
+            raise DesignError(
+                f"`values` of the delta of arm {self.arm!r} must be one number, or a mapping of "
+                f"visit to number, got {given!r}."
+            ) from exc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +142,8 @@ class MissingSpec:
     .. [1] Carpenter JR, Roger JH, Kenward MG. Analysis of longitudinal trials with protocol
        deviation: a framework for relevant, accessible assumptions, and inference via multiple
        imputation. J Biopharm Stat 2013;23:1352-1371. doi:10.1080/10543406.2013.834911.
-    .. [2] von Hippel PT, Bartlett JW. Maximum likelihood multiple imputation: faster imputations
-       and consistent standard errors without posterior draws. Stat Sci 2021;36:400-420.
-       doi:10.1214/20-STS793.
+    .. [2] Little RJA, Rubin DB. Statistical Analysis with Missing Data. 2nd ed. Hoboken: Wiley,
+       2002: section 10.2.3.
     .. [3] Wolbers M, Noci A, Delmar P, Gower-Page C, Yiu S, Bartlett JW. Standard and
        reference-based conditional mean imputation. Pharm Stat 2022;21:1246-1257.
        doi:10.1002/pst.2234.

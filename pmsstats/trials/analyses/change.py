@@ -43,8 +43,9 @@ def analyse_change(window: TrialWindow) -> AnalysisBatch:
     The visit is the last of the window, or that of option ``week``. ``"change"`` compares means of
     the change by the pooled t test, with ``variance="unequal"`` by Welch's [1]_; ``"ancova"``
     adjusts for the baseline. Both adjust for covariates. Under the strategy
-    ``while_on_treatment`` the last value before treatment was stopped is carried forward; under
-    ``composite``, those who stopped before the visit get the change of option ``failure_change``.
+    ``while_on_treatment`` the last value before treatment was stopped is carried forward (unless an
+    event with another strategy came before); under ``composite``, those who stopped before the
+    visit get the change of option ``failure_change``.
 
     References
     ----------
@@ -55,7 +56,7 @@ def analyse_change(window: TrialWindow) -> AnalysisBatch:
     check_options(analysis, "week", "variance", "failure_change")
     at = _place(window)
     start = window.raw(window.endpoint.measure)[..., 0]
-    change = _outcome(window, at) - start
+    change = window.carried(window.endpoint.measure)[..., at] - start
     if window.strategy.failure is not None:
         failed = window.strategy.failure <= window.days[..., at]
         change = np.where(failed, _failure(window), change)
@@ -79,17 +80,6 @@ def _place(window: TrialWindow) -> int:
             f"after the first of its window. There are: {after}."
         )
     return int(found[0])
-
-
-def _outcome(window: TrialWindow, at: int) -> np.ndarray:
-    """Return the value at the visit, as the strategy says."""
-    values = window.values(window.endpoint.measure)
-    if window.strategy.carry is None:
-        return values[..., at]
-    carries = window.strategy.carry < window.days[..., at]
-    last = at - np.argmax(~np.isnan(values[..., at::-1]), axis=-1)
-    carried = np.take_along_axis(values, last[..., None], axis=-1)[..., 0]
-    return np.where(carries, carried, values[..., at])
 
 
 def _failure(window: TrialWindow) -> float:

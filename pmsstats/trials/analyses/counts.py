@@ -37,11 +37,12 @@ def analyse_counts(window: TrialWindow) -> AnalysisBatch:
     Notes
     -----
     A value is the number of events since the last visit that took place; a subject's count is the
-    sum over the window, and its time that from the start of the window to the last visit with a
-    value. The measure ``"relapses"``, where no visit holds it, is counted from the days of
-    relapses until the subject leaves. The model is log-linear with the time as offset and all
-    arms in one model: negative binomial by maximum likelihood, with standard errors from the
-    expected information, or ``family="poisson"``. The test is Wald's [1]_.
+    sum over the visits of the window after its first, and its time that in which they happened: up
+    to the last visit with a value, from the first visit of the window, or, where that was missed,
+    from the one before it that took place. The measure ``"relapses"``, where no visit holds it, is
+    counted from the days of relapses until the subject leaves. The model is log-linear with the
+    time as offset and all arms in one model: negative binomial by maximum likelihood, with standard
+    errors from the expected information, or ``family="poisson"``. The test is Wald's [1]_.
 
     References
     ----------
@@ -96,8 +97,18 @@ def _observed(window: TrialWindow) -> tuple[np.ndarray, np.ndarray]:
     values = window.values(measure)[..., 1:]
     is_there = ~np.isnan(values)
     days = np.broadcast_to(window.days, (*window.code.shape, len(window.visits)))
-    last = np.where(is_there, days[..., 1:] - days[..., :1], 0.0).max(axis=-1, initial=0.0)
+    elapsed = days[..., 1:] - _last_look(window, measure)[..., None]
+    last = np.where(is_there, elapsed, 0.0).max(axis=-1, initial=0.0)
     return np.where(is_there, values, 0.0).sum(axis=-1), last / DAYS_PER_YEAR
+
+
+def _last_look(window: TrialWindow, measure: str) -> np.ndarray:
+    """Return the day up to which events were counted before the window: nobody misses week 0."""
+    before = window.data.values[measure][..., : int(window.visits[0]) + 1]
+    days = np.broadcast_to(np.asarray(window.data.day)[..., : before.shape[-1]], before.shape)
+    looked = ~np.isnan(before)
+    looked[..., 0] = True
+    return np.where(looked, days, 0.0).max(axis=-1)
 
 
 def _relapses(window: TrialWindow) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,7 @@ def event_times(window: TrialWindow) -> EventTimes:
     seen if it happens before the subject leaves, and those whose event came before the window are
     not at risk. Under the strategies ``hypothetical`` and ``while_on_treatment``, follow-up ends
     with the intercurrent event (visits after it confirm nothing); under ``composite`` it is an
-    event.
+    event, and who had it before the window is not at risk.
     """
     if window.endpoint.rule is not None:
         times = _derived(window)
@@ -88,6 +89,7 @@ def event_times(window: TrialWindow) -> EventTimes:
         stop = window.strategy.failure - 7 * window.weeks[0]
         comes_first = (stop > 0) & (stop <= _end(window)) & (~event | (stop < duration))
         duration, event = np.where(comes_first, stop, duration), event | comes_first
+        times = dataclasses.replace(times, at_risk=times.at_risk & (stop > 0))
     at_risk = times.at_risk & (window.code >= 0)
     return EventTimes(
         duration=np.where(at_risk, duration, 0.0),
@@ -132,10 +134,11 @@ def rules_of(window: TrialWindow) -> tuple[tuple[ProgressionRule, ...], int]:
     Raises
     ------
     DesignError
-        If some part is no rule of progression.
+        If some part is no rule of progression, or none is about the measure of the endpoint.
     """
     rule = preset(str(window.endpoint.rule))
     if isinstance(rule, ProgressionRule):
+        _check_measure(window, (rule,))
         return (rule,), 1
     parts = rule.parts if isinstance(rule, CompositeRule) else (rule,)
     rules = tuple(part for part in parts if isinstance(part, ProgressionRule))
@@ -146,7 +149,19 @@ def rules_of(window: TrialWindow) -> tuple[tuple[ProgressionRule, ...], int]:
             "be derived from simulated visits. Take a definition of progression, or a composite of "
             "such."
         )
+    _check_measure(window, rules)
     return rules, getattr(rule, "n_required", 1)
+
+
+def _check_measure(window: TrialWindow, rules: tuple[ProgressionRule, ...]) -> None:
+    """Refuse a rule that does not look at the measure of its endpoint."""
+    looked_at = tuple(dict.fromkeys(rule.outcome for rule in rules))
+    if window.endpoint.measure not in looked_at:
+        raise DesignError(
+            f"Endpoint {window.endpoint.name!r} has the measure {window.endpoint.measure!r}, but "
+            f"its rule {window.endpoint.rule!r} is about {', '.join(looked_at)}. Set `measure` to "
+            f"{looked_at[0]!r}, or take another rule."
+        )
 
 
 def _derived(window: TrialWindow) -> EventTimes:

@@ -41,11 +41,11 @@ def analyse_imputed(window: TrialWindow) -> AnalysisBatch:
     -----
     Conditional means under a multivariate normal model with a mean per arm and visit take the
     place of missing values [1]_ (:func:`~pmsstats.models.missing.batch.impute_batch`). Values
-    after an intercurrent event with a reference-based strategy are imputed by it; other missing
-    ones by option ``strategy`` (``"MAR"`` by default), and only one of the two can be
-    reference-based. Errors are those of a jackknife that leaves out one of option ``n_groups``
-    (20) groups of subjects at a time and repeats both steps [2]_; the t test has as many degrees
-    of freedom, less one.
+    after an intercurrent event with a strategy of imputation (``"JR"``, ``"CR"``, ``"CIR"``,
+    ``"LMCF"``) are imputed by it; other missing ones by option ``strategy`` (``"MAR"`` by default),
+    and only one of the two can be another than ``"MAR"``. Errors are those of a jackknife that
+    leaves out one of option ``n_groups`` (20) groups of subjects at a time and repeats both steps
+    [2]_; the t test has as many degrees of freedom, less one.
 
     References
     ----------
@@ -111,7 +111,7 @@ def _events(window: TrialWindow, values: np.ndarray) -> tuple[str, np.ndarray | 
         return asked, None
     if asked != "MAR" or len(named) > 1:
         raise DesignError(
-            f"Analysis {window.analysis.name!r} asks for several reference-based strategies: "
+            f"Analysis {window.analysis.name!r} asks for several strategies of imputation: "
             f"{', '.join(sorted({asked, *named} - {'MAR'}))}. Choose one."
         )
     days = np.broadcast_to(window.days, values.shape)

@@ -47,6 +47,11 @@ def analyse_slope(window: TrialWindow) -> AnalysisBatch:
     covariates, each subject has columns of its own and replicates are fitted one by one, which
     takes some milliseconds each.
 
+    In small trials the standard errors are a little too small: with five visits, 10 % lost at each,
+    and 30 per arm, the two-sided type I error at 5 % is 5.5 % (15 per arm: 5.8 %; Monte Carlo error
+    0.2 %). Method ``"model"`` fits one trial at a time and corrects them with
+    ``df_method="kenward-roger"``.
+
     References
     ----------
     .. [1] Laird NM, Ware JH. Random-effects models for longitudinal data. Biometrics

@@ -14,7 +14,7 @@ __all__ = ["StrategyDays", "strategy_days"]
 
 _POLICY = "treatment_policy"
 _CUTS = ("hypothetical", "while_on_treatment")
-_REFERENCE_BASED = ("JR", "CR", "CIR")
+_REFERENCE_BASED = ("JR", "CR", "CIR", "LMCF")
 _ALLOWED = {
     "random_slope": _CUTS,
     "mmrm": _CUTS,
@@ -46,7 +46,7 @@ class StrategyDays:
     failure : ndarray, optional
         The event itself is a failure (composite).
     reference_based : ndarray, optional
-        After it the course is imputed from the reference arm.
+        After it the course is imputed: from the reference arm, or from the own mean at it (LMCF).
     """
 
     cut: np.ndarray | None = None
@@ -72,6 +72,25 @@ class StrategyDays:
         if self.cut is None or not np.isfinite(self.cut).any():
             return values
         return np.where(days > self.cut[..., None], np.nan, values)
+
+    def carries(self, days: np.ndarray) -> np.ndarray:
+        """Say for which visits the last value on treatment stands (nowhere without `carry`).
+
+        Parameters
+        ----------
+        days : ndarray, broadcasting to (n_replicates, n_subjects, n_chosen)
+            When they took place.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_replicates, n_subjects, n_chosen)
+            False where an event with another strategy came first: what was measured after it is
+            left out, and nothing takes its place.
+        """
+        if self.carry is None or self.cut is None:
+            return np.zeros(np.shape(days), dtype=bool)
+        is_first = self.carry <= self.cut
+        return (days > self.carry[..., None]) & is_first[..., None]
 
 
 def strategy_days(scenario: Scenario, analysis: TrialAnalysis, data: TrialArrays) -> StrategyDays:

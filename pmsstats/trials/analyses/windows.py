@@ -106,7 +106,8 @@ class TrialWindow:
             raise DesignError(
                 f"Analysis {self.analysis.name!r} needs {measure!r}, but the generator made "
                 f"{', '.join(self.data.values) or 'no measure'}."
-                f"{nearest(measure, self.data.values)}"
+                f"{nearest(measure, self.data.values)} It makes what `endpoints` measure: add one "
+                f"of {measure!r}."
             )
         values = self.data.values[measure]
         first, last = int(self.visits[0]), int(self.visits[-1])
@@ -131,6 +132,31 @@ class TrialWindow:
             If the data do not have the measure.
         """
         return self.strategy.masked(self.raw(measure), self.days)
+
+    def carried(self, measure: str) -> np.ndarray:
+        """Return values in the window; the last one on treatment stands for those after stopping.
+
+        Parameters
+        ----------
+        measure : str
+            By name.
+
+        Returns
+        -------
+        ndarray, shape (n_replicates, n_subjects, n_chosen)
+            As :meth:`values`, but for those whose event has the strategy ``while_on_treatment``.
+
+        Raises
+        ------
+        DesignError
+            If the data do not have the measure.
+        """
+        values = self.values(measure)
+        if self.strategy.carry is None:
+            return values
+        place = np.where(np.isnan(values), 0, np.arange(values.shape[-1]))
+        last = np.take_along_axis(values, np.maximum.accumulate(place, axis=-1), axis=-1)
+        return np.where(self.strategy.carries(self.days), last, values)
 
     def covariates(self) -> np.ndarray:
         """Return covariates known at entry.

@@ -1,0 +1,473 @@
+"""Trials decided once more, subject by subject, in plain Python from the data that they had."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hand_made_trials import generate, scenario
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
+
+from pmsstats.errors import DesignError
+from pmsstats.trials.course import run_block
+from pmsstats.trials.designs import (
+    enrichment_design,
+    factorial_design,
+    group_sequential_design,
+    multi_arm_multi_stage_design,
+    sample_size_re_estimation_design,
+)
+from pmsstats.trials.enrol import enrol
+from pmsstats.trials.scenario import (
+    Accrual,
+    DecisionRule,
+    Interim,
+    TrialAnalysis,
+    TrialArm,
+    TrialSchedule,
+)
+
+YEAR = 365.25
+MC = 4
+ROOT = np.random.SeedSequence(99)
+CRITICAL = float(ndtri(0.975))
+THREE = (
+    TrialArm(name="placebo"),
+    TrialArm(name="first", effects={"y": 0.2, "image": 0.2}),
+    TrialArm(name="second", effects={"y": 0.5, "image": 0.4}),
+)
+TIMES = (TrialAnalysis(name="time", endpoint="event", method="log_rank"),)
+
+
+def observed(trial, n):
+    """Run replicates; return what came out and the data last asked for."""
+    asked = []
+
+    def remember(scenario, root, **given):
+        asked.append(generate(scenario, root, **given))
+        return asked[-1]
+
+    return run_block(trial, remember, ROOT, 0, n), asked[-1]
+
+
+def entries(trial):
+    """Return evenly spaced entries."""
+    n, years = trial.accrual.n_subjects, trial.accrual.years
+    return [(i + 0.5) * years / n for i in range(n)]
+
+
+def contrast(groups, k=1):
+    """Compare group k with group 0 by a t test with the variance of all groups."""
+    sizes = [len(g) for g in groups]
+    df = sum(sizes) - len(groups)
+    squares = sum(sum((x - sum(g) / len(g)) ** 2 for x in g) for g in groups)
+    error = math.sqrt(squares / df * (1 / sizes[0] + 1 / sizes[k]))
+    difference = sum(groups[k]) / sizes[k] - sum(groups[0]) / sizes[0]
+    # The upper tail: its quantile keeps its digits for large statistics.
+    return float(-ndtri(student.sf(difference / error, df)))
+
+
+def split(values, arm, who, codes=(0, 1)):
+    """Return the values of some subjects by arm."""
+    return [[float(values[i]) for i in who if arm[i] == code] for code in codes]
+
+
+def rows_of(found, analysis, replicate):
+    """Return the rows of an analysis of one replicate."""
+    rows = found.estimates
+    return rows[(rows["analysis"] == analysis) & (rows["replicate"] == replicate)]
+
+
+def test_each_trial_of_a_group_sequential_design():
+    trial = group_sequential_design(
+        scenario(effect=0.6, n=90), looks=(1 / 3, 2 / 3), boundary="obrien_fleming",
+        futility={"z": (0.0, 0.5)},
+    )  # fmt: skip
+    found, data = observed(trial, 250)
+    entry = entries(trial)
+    reasons = set()
+    for r in range(250):
+        y, arm = data.values["y"][r, :, -1], data.arm[r]
+        for look, n in enumerate((30, 60, 90), start=1):
+            z = contrast(split(y, arm, range(n)))
+            # Jennison and Turnbull's constant of O'Brien and Fleming, three looks: 2.004.
+            upper = 2.004 * math.sqrt(3 / look)
+            lower = {1: 0.0, 2: 0.5, 3: upper}[look]
+            year = entry[n - 1] + 364 / YEAR
+            row = rows_of(found, "change", r)
+            row = row[row["look"] == look].iloc[0]
+            assert row["z"] == pytest.approx(z, abs=1e-9)
+            assert row["boundary"] == pytest.approx(upper, rel=3e-4)
+            assert row["calendar_year"] == pytest.approx(year)
+            assert (row["n_reference"] + row["n_treated"]) == n
+            if z >= upper or z < lower:
+                break
+        reason = "end" if look == 3 else "efficacy" if z >= upper else "futility"
+        reasons.add((reason, look))
+        ended = found.trials.loc[r]
+        assert (ended["stopped_for"], ended["n_looks"]) == (reason, look)
+        assert ended["success"] == (z >= upper)
+        assert ended["n_enrolled"] == sum(e <= year for e in entry)
+        assert ended["duration_years"] == pytest.approx(year)
+        assert len(rows_of(found, "change", r)) == look
+    assert reasons == {(w, k) for w in ("efficacy", "futility") for k in (1, 2)} | {("end", 3)}
+
+
+def new_number(z, planned, largest):
+    """Return the number of the promising zone by search: the least that reaches 90 %."""
+    first = planned // 2
+
+    def chance(n):
+        # With planned weights, at the trend seen.
+        need = (CRITICAL - math.sqrt(0.5) * z) / math.sqrt(0.5)
+        return ndtr(z / math.sqrt(first) * math.sqrt(n - first) - need)
+
+    if not 0.36 <= chance(planned) < 0.9:
+        return planned
+    return next((n for n in range(planned, largest) if chance(n) >= 0.9), largest)
+
+
+def test_each_trial_of_the_promising_zone():
+    trial = sample_size_re_estimation_design(scenario(effect=0.4, n=200), n_planned=100)
+    found, data = observed(trial, 150)
+    entry = entries(trial)
+    look = entry[49] + 364 / YEAR  # 50 completers; the hundred are all in after a year
+    sizes = set()
+    for r in range(150):
+        y, arm = data.values["y"][r, :, -1], data.arm[r]
+        z1 = contrast(split(y, arm, range(50)))
+        n = new_number(z1, 100, 200)
+        z = contrast(split(y, arm, range(n)))
+        z2 = (z - math.sqrt(50 / n) * z1) / math.sqrt(1 - 50 / n)
+        z = math.sqrt(0.5) * (z1 + z2)
+        last = rows_of(found, "change", r).iloc[-1]
+        assert last["look"] == 2
+        assert last["z"] == pytest.approx(z, abs=1e-9)
+        assert bool(last["rejected"]) == (z >= CRITICAL)
+        assert found.trials.loc[r, "n_enrolled"] == n
+        # Recruitment goes on at its rate when the look says so.
+        pause = max(look - entry[100], 0.0)
+        end = entry[n - 1] + (pause if n > 100 else 0.0) + 364 / YEAR
+        assert found.trials.loc[r, "duration_years"] == pytest.approx(end)
+        sizes.add(n)
+    assert len(sizes) > 10
+    assert {100, 200} <= sizes
+
+
+@pytest.mark.parametrize("places", ["reallocate", "close"])
+def test_each_trial_that_selects_arms(places):
+    base = scenario(
+        n=120, arms=THREE, decision=DecisionRule(analysis="change", multiplicity="dunnett")
+    )
+    trial = multi_arm_multi_stage_design(
+        base, interim_analysis="image", value=0.3, threshold=0.4, keep=1, places=places,
+        multiplicity="dunnett",
+    )  # fmt: skip
+    found, data = observed(trial, 100)
+    entry = entries(trial)
+    look = entry[35] + 364 / YEAR
+    kept = []
+    for r in range(100):
+        arm = data.arm[r]
+        image, y = (data.values[name][r, :, -1] for name in ("image", "y"))
+        z = [contrast(split(image, arm, range(36), (0, 1, 2)), k) for k in (1, 2)]
+        best = int(np.argmax(z)) + 1
+        goes_on = z[best - 1] >= -ndtri(0.4)
+        arms = found.arms[found.arms["replicate"] == r].set_index("arm")
+        rows = rows_of(found, "change", r)
+        if not goes_on:
+            assert found.trials.loc[r, "stopped_for"] == "futility"
+            assert found.trials.loc[r, "n_enrolled"] == sum(e <= look for e in entry)
+            assert (arms.loc[["first", "second"], "dropped_at"] == 1).all()
+            assert set(rows["look"]) == {1}
+            assert not rows["rejected"].any()
+            continue
+        kept.append(best)
+        lost = 3 - best
+        late = [i for i in range(120) if entry[i] > look]
+        assert (arm[late] != lost).all() or places == "close"
+        inside = [i for i in range(120) if arm[i] != lost]
+        final = contrast(split(y, arm, inside, (0, best)))
+        assert len(rows) == 1
+        assert rows.iloc[0]["comparison"] == THREE[best].name
+        assert rows.iloc[0]["z"] == pytest.approx(final, abs=1e-9)
+        # Dunnett's bound for both arms that began.
+        assert rows.iloc[0]["boundary"] == pytest.approx(2.2121, abs=1e-4)
+        assert rows.iloc[0]["rejected"] == (final >= rows.iloc[0]["boundary"])
+        gone = sum(entry[i] <= look for i in range(120) if arm[i] == lost)
+        assert arms.loc[THREE[lost].name, "n_enrolled"] == gone
+        assert found.trials.loc[r, "n_enrolled"] == len(inside) + gone
+    assert 20 < len(kept) < 100
+    assert {1, 2} == set(kept)
+
+
+def test_each_trial_with_a_late_arm():
+    arms = (*THREE[:2], TrialArm(name="late", opens_year=0.8, closes_year=1.7))
+    trial = scenario(n=120, arms=arms)
+    found, data = observed(trial, 20)
+    entry = entries(trial)
+    open_then = [i for i in range(120) if 0.8 <= entry[i] < 1.7]
+    for r in range(20):
+        y, arm = data.values["y"][r, :, -1], data.arm[r]
+        assert {i for i in range(120) if arm[i] == 2} <= set(open_then)
+        rows = rows_of(found, "change", r).set_index("comparison")
+        late = contrast(split(y, arm, open_then, (0, 2)))
+        assert rows.loc["late", "z"] == pytest.approx(late, abs=1e-9)
+        first = contrast(split(y, arm, range(120)))
+        assert rows.loc["first", "z"] == pytest.approx(first, abs=1e-9)
+
+
+def simes(a, b):
+    """Return the statistic of the p value of Simes."""
+    p = sorted((ndtr(-a), ndtr(-b)))
+    return -ndtri(min(2 * p[0], p[1]))
+
+
+def test_each_trial_of_an_enrichment():
+    arms = (TrialArm(name="placebo"), TrialArm(name="treated", effects={"carriers": 0.6}))
+    base = scenario(n=200, arms=arms, schedule=TrialSchedule(weeks=(0, 4, 8)))
+    trial = enrichment_design(
+        base, subgroup={"marker": (1, 1)}, value=50, n_planned=100, threshold=0.2,
+        threshold_subgroup=0.4,
+    )  # fmt: skip
+    found, data = observed(trial, 150)
+    entry = entries(trial)
+    look = entry[49]
+    choices = []
+    for r in range(150):
+        y, arm = data.values["y"][r, :, -1], data.arm[r]
+        carries = data.baseline["marker"][r] == 1
+        seen = [i for i in range(50) if entry[i] + 56 / YEAR <= look]
+        z = contrast(split(y, arm, seen))
+        z_in = contrast(split(y, arm, [i for i in seen if carries[i]]))
+        ended = found.trials.loc[r]
+        if z < -ndtri(0.2) and z_in < -ndtri(0.4):
+            assert ended["stopped_for"] == "futility"
+            choices.append("none")
+            continue
+        only = z < -ndtri(0.2)
+        later = [i for i in range(50, 200) if carries[i] or not only][:50]
+        assert ended["n_enrolled"] == 50 + len(later)
+        early = list(range(50))
+        stages = [
+            (contrast(split(y, arm, who)), contrast(split(y, arm, [i for i in who if carries[i]])))
+            for who in (early, later)
+        ]
+        whole, inner = ((stages[0][k] + stages[1][k]) * math.sqrt(0.5) for k in (0, 1))
+        second = stages[1][1] if only else simes(*stages[1])
+        union = (simes(*stages[0]) + second) * math.sqrt(0.5)
+        final = found.estimates[
+            (found.estimates["replicate"] == r) & (found.estimates["look"] == 2)
+        ]
+        final = final.set_index("analysis")["z"]
+        assert final["change_carriers"] == pytest.approx(min(inner, union), abs=1e-9)
+        assert ("change" in final) != only
+        claimed = min(inner, union) >= CRITICAL
+        if not only:
+            assert final["change"] == pytest.approx(min(whole, union), abs=1e-9)
+            claimed |= min(whole, union) >= CRITICAL
+        assert ended["success"] == claimed
+        choices.append("carriers" if only else "everybody")
+    assert all(choices.count(kind) > 10 for kind in ("none", "carriers", "everybody"))
+
+
+def log_rank(time, event, arm):
+    """Return the log-rank statistic, positive where the treated have fewer events."""
+    excess = variance = 0.0
+    for at in sorted({u for u, happened in zip(time, event, strict=True) if happened}):
+        risk = [i for i in range(len(time)) if time[i] >= at]
+        n, n1 = len(risk), sum(arm[i] == 1 for i in risk)
+        here = [i for i in risk if time[i] == at and event[i]]
+        excess += len(here) * n1 / n - sum(arm[i] == 1 for i in here)
+        if n > 1:
+            variance += len(here) * n1 / n * (1 - n1 / n) * (n - len(here)) / (n - 1)
+    return excess / math.sqrt(variance)
+
+
+def test_each_trial_that_waits_for_events():
+    arms = (THREE[0], TrialArm(name="treated", effects={"hazard_ratio": 0.5}))
+    rule = DecisionRule(
+        analysis="time", boundary="ld_obrien_fleming", final="events", final_value=40
+    )
+    base = scenario(n=240, arms=arms, analyses=TIMES, decision=rule)
+    # A share of the final information is a share of the events at which the trial ends.
+    trial = group_sequential_design(base, looks=(0.5,))
+    found, data = observed(trial, 60)
+    entry = np.array(entries(trial))
+    successes = 0
+    for r in range(60):
+        day = np.where(data.baseline["event_day"][r] <= 364, data.baseline["event_day"][r], np.inf)
+        known = entry + day / YEAR
+        for look, n in enumerate((20, 40), start=1):
+            cut = np.sort(known)[n - 1]
+            inside = np.flatnonzero(entry <= cut)
+            followed = np.minimum((cut - entry) * YEAR, 364.0)
+            event = known <= cut + 1e-12
+            time = np.where(event, day, followed)
+            z = log_rank(time[inside], event[inside], data.arm[r][inside])
+            row = rows_of(found, "time", r).iloc[look - 1]
+            assert row["n_events"] == n
+            assert row["calendar_year"] == pytest.approx(cut)
+            assert row["z"] == pytest.approx(z, abs=1e-8)
+            if z >= row["boundary"]:
+                break
+        ended = found.trials.loc[r]
+        assert ended["duration_years"] == pytest.approx(cut)
+        assert ended["n_enrolled"] == len(inside)
+        assert ended["n_looks"] == look
+        successes += int(ended["stopped_for"] == "efficacy")
+    assert successes > 3
+
+
+def test_a_share_of_the_information_ends_where_the_data_are_cut():
+    # Fifty of a hundred are seen for a year when year 2 is over; half of them are 25.
+    rule = DecisionRule(analysis="change", boundary="ld_pocock", final="year", final_value=2.0)
+    trial = group_sequential_design(scenario(n=100, decision=rule), looks=(0.5,))
+    rows = observed(trial, 10)[0].estimates.query("analysis == 'change'")
+    n = rows["n_reference"] + rows["n_treated"]
+    assert (n[rows["look"] == 1] == 25).all()
+    assert (n[rows["look"] == 2] == 50).all()
+    # A look when 25 are seen has half of that information, and not a quarter.
+    counted = group_sequential_design(
+        scenario(n=100, decision=rule), looks=(0.25,), at="followed"
+    )  # fmt: skip
+    again = observed(counted, 10)[0].estimates.query("analysis == 'change'")
+    assert np.allclose(again["boundary"], rows["boundary"])
+
+
+def test_subjects_of_unequal_arms_are_in_the_ratio():
+    for sizes in ((56, 52), (52, 56), (20, 15, 15), (10, 5)):
+        arms = tuple(TrialArm(name=f"arm {k}", ratio=float(n)) for k, n in enumerate(sizes))
+        fixed = enrol(scenario(n=sum(sizes), arms=arms), 1, 0, 2).arm
+        assert np.bincount(fixed[0]).tolist() == list(sizes)
+    # Whatever the number, no arm is off by a subject or more.
+    arms = tuple(TrialArm(name=f"arm {k}", ratio=r) for k, r in enumerate((3.0, 2.0, 2.0)))
+    for n in range(10, 40):
+        counts = np.bincount(enrol(scenario(n=n, arms=arms), 1, 0, 1).arm[0])
+        assert np.all(np.abs(counts - n * np.array([3, 2, 2]) / 7) < 1)
+
+
+def test_an_arm_that_is_not_open_yet_is_not_judged():
+    arms = (*THREE[:2], TrialArm(name="late", opens_year=1.6, effects={"image": -5.0}))
+    trial = multi_arm_multi_stage_design(
+        scenario(n=120, arms=arms), interim_analysis="image", value=0.25, keep=1
+    )
+    found = observed(trial, 20)[0]
+    assert (found.arms["dropped_at"] == 0).all()
+    # It has a look of its own, at which the first arm is not judged.
+    own = Interim(
+        name="late", at="followed", value=0.95, analysis="image", rule="select_arms",
+        options={"threshold": 0.5, "arms": ["late"]},
+    )  # fmt: skip
+    twice = dataclasses.replace(trial, interims=(*trial.interims, own))
+    dropped = observed(twice, 20)[0].arms.groupby("arm")["dropped_at"].agg(["min", "max"])
+    assert dropped.loc["late"].tolist() == [2, 2]
+    assert dropped.loc["first"].tolist() == [0, 0]
+
+
+def look(**changes):
+    """Return a look."""
+    fields = {"name": "look", "analysis": "image", "rule": "select_arms", "at": "followed"}
+    return Interim(**{"value": 0.5, "options": {"keep": 1}} | fields | changes)
+
+
+LATE = (*THREE[:2], TrialArm(name="late", opens_year=1.0))
+WRONG = {
+    "a look after the last visit": ({"interims": (look(week=200),)}, "when the trial ends"),
+    "a look at the end": (
+        {"interims": (look(),), "accrual": Accrual(n_subjects=90)}, "when the trial ends"
+    ),
+    "a look after the final year": (
+        {
+            "interims": (look(),),
+            "decision": DecisionRule(analysis="change", final="year", final_value=1.4),
+        },
+        r"when the trial ends \(1.40 years\)",
+    ),
+    "more subjects than planned": (
+        {
+            "interims": (look(at="enrolled", value=95, options={"keep": 1, "n_planned": 80}),),
+            "schedule": TrialSchedule(weeks=(0, 4)),
+        },
+        "waits for 95 subjects, but 80",
+    ),
+    "events of nobody": (
+        {"interims": (look(options={"keep": 1, "events_in": "controls"}),)}, "`events_in`"
+    ),
+    "an unknown arm": (
+        {"interims": (look(options={"keep": 1, "arms": ["frist"]}),)}, "Did you mean 'first'"
+    ),
+    "Dunnett with a late arm": (
+        {"arms": LATE, "decision": DecisionRule(analysis="change", multiplicity="dunnett")},
+        "'late' has concurrent subjects only",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_is_refused(case):
+    changes, words = WRONG[case]
+    with pytest.raises(DesignError, match=words):
+        observed(scenario(**{"n": 100, "arms": THREE} | changes), 2)
+
+
+def test_rules_that_do_not_go_together_are_refused():
+    crossed = factorial_design(
+        scenario(decision=DecisionRule(analysis="change", multiplicity="bonferroni")),
+        factors={"a": {}, "b": {}},
+    )
+    dunnett = dataclasses.replace(crossed.decision, multiplicity="dunnett")
+    with pytest.raises(DesignError, match="factors do not"):
+        observed(dataclasses.replace(crossed, decision=dunnett), 2)
+    again = tuple(
+        look(
+            name=str(value), analysis="change", rule="sample_size", value=value,
+            options={"n_planned": 60},
+        )
+        for value in (0.4, 0.7)
+    )  # fmt: skip
+    with pytest.raises(DesignError, match="at one look only"):
+        observed(scenario(interims=again), 2)
+    # Events of the reference arm are no share of the events of all.
+    events = look(
+        at="events", value=20, analysis="time", rule="group_sequential",
+        options={"events_in": "reference"},
+    )  # fmt: skip
+    rule = DecisionRule(analysis="time", boundary="ld_pocock", final="events", final_value=60)
+    with pytest.raises(DesignError, match="Give its `fraction`"):
+        observed(scenario(analyses=TIMES, decision=rule, interims=(events,)), 2)
+
+
+def test_looks_after_a_new_number_weigh_each_stage_as_planned():
+    rule = DecisionRule(analysis="change", boundary="ld_pocock")
+    steps = (
+        look(
+            name="number", at="information", value=0.4, analysis="change", rule="sample_size",
+            options={"n_planned": 100, "lowest": 0.0, "conditional_power": 0.6},
+        ),
+        look(
+            name="stop", at="information", value=0.7, analysis="change", rule="group_sequential",
+            options={"n_planned": 100},
+        ),
+    )  # fmt: skip
+    found, data = observed(scenario(effect=0.2, n=300, decision=rule, interims=steps), 80)
+    checked = 0
+    for r in range(80):
+        y, arm = data.values["y"][r, :, -1], data.arm[r]
+        rows = rows_of(found, "change", r).set_index("look")
+        sizes = (rows["n_reference"] + rows["n_treated"]).tolist()
+        z = [contrast(split(y, arm, range(n))) for n in sizes]
+        score, expected = math.sqrt(0.4) * z[0], [z[0]]
+        for k, planned in ((1, 0.7), (2, 1.0)):
+            if k == len(sizes):
+                break
+            s = sizes[k - 1] / sizes[k]
+            new = (z[k] - math.sqrt(s) * z[k - 1]) / math.sqrt(1 - s)
+            score += math.sqrt(planned - (0.4, 0.7)[k - 1]) * new
+            expected.append(score / math.sqrt(planned))
+        assert rows["z"].tolist() == pytest.approx(expected, abs=1e-9)
+        checked += len(sizes) == 3 and sizes[2] > 100
+    assert checked > 20
