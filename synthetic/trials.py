@@ -143,7 +143,7 @@ class TrialGenerator:
         -------
         mapping of str to mapping of str to float or None
             By analysis and treated arm, treated minus reference: slope difference per year,
-            difference at the last visit, log hazard ratio, log rate ratio. Analyses without a
+            difference at the visit compared, log hazard ratio, log rate ratio. Analyses without a
             closed form are left out, or have None; so are all those in a preset.
         """
         model = _known_model(scenario)

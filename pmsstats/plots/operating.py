@@ -34,7 +34,7 @@ _END_WORDS = {
     "efficacy": "stopped for efficacy", "futility": "stopped for futility", "end": "planned end",
 }  # fmt: skip
 _PERCENT_QUANTITIES = (
-    "power", "error", "success", "coverage", "stopped", "failed", "dropped", "kept",
+    "power", "error", "success", "coverage", "stopped", "failed", "dropped", "kept", "passed",
 )  # fmt: skip
 _MOST_BINS = 60
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from pmsstats.errors import DesignError
 from pmsstats.power.effects import TreatmentEffect, resolve_effect
-from pmsstats.power.expected_fit import check_sizes
 from pmsstats.power.mmrm_design import BaselineUse, MMRMDesign, MMRMDf
 from pmsstats.power.result import PowerResult
 from pmsstats.power.schedule import retention_of_arms
@@ -84,7 +83,7 @@ def power_mmrm(
         the later values are adjusted for it (its effect fitted per visit), or are changes from it.
     df : {"satterthwaite", "subjects", "normal"}
         Test: t with the expected Satterthwaite df of an unstructured covariance, t with two df
-        less than subjects seen last, or normal.
+        less than subjects seen last (three with baseline as covariate), or normal.
     alpha, sides : float, int
         Type I error, and sides of the test.
     ratio : float
@@ -100,7 +99,8 @@ def power_mmrm(
     Raises
     ------
     DesignError
-        If arguments contradict each other or are out of range.
+        If arguments contradict each other or are out of range, or there are too few subjects to
+        estimate the covariance that the test rests on.
 
     Notes
     -----
@@ -126,7 +126,7 @@ def power_mmrm(
     treatment = resolve_effect(effect, slowing, rate, ageing_rate)
     design = _design(given)
     sizes = arm_sizes(n, ratio)
-    check_sizes(sizes, design.df)
+    design.check_estimable(sizes)
     power = design.power_of()(sizes, treatment.value)
     return _result(design, treatment, given, sizes=sizes, target="power", value=power)
 
@@ -243,7 +243,7 @@ def _design(given: dict[str, Any]) -> MMRMDesign:
 def _solve_effect(design: MMRMDesign, given: dict[str, Any]) -> PowerResult:
     """Find the difference."""
     sizes = arm_sizes(given["n"], design.ratio)
-    check_sizes(sizes, design.df)
+    design.check_estimable(sizes)
     power_of = design.power_of()
     std_error = math.sqrt(design.precision(sizes)[0])
     size = solve_continuous(

@@ -29,7 +29,7 @@ MMRMDf = Literal["satterthwaite", "subjects", "normal"]
 _MOST_VISITS = 10  # whose unstructured covariance is differentiated
 _DF_WORDS = {
     "satterthwaite": "t-test with Satterthwaite's df",
-    "subjects": "t-test with two df less than subjects at the last visit",
+    "subjects": "t-test with {less} df less than subjects at the last visit",
     "normal": "normal test",
 }
 _BASELINE_WORDS = {
@@ -174,6 +174,48 @@ class MMRMDesign:
             variance *= 1 + 1 / max(sum(n) - 4, 1.0)
         return variance, df
 
+    def is_estimable(self, n: Sizes) -> bool:
+        """Return whether there are subjects enough to estimate the variances that the test uses.
+
+        Parameters
+        ----------
+        n : pair of float
+            Subjects randomised to the reference and the treated arm.
+
+        Returns
+        -------
+        bool
+            An unstructured covariance takes as many residual degrees of freedom at the last visit
+            as it has visits, in all subjects or, where each arm has its own, in each arm.
+        """
+        if self.df == "normal":
+            return True
+        seen = [size * retention[-1] for size, retention in zip(n, self.retentions, strict=True)]
+        if self.df == "subjects":
+            return sum(n) >= FEWEST
+        if self.covariances[0] == self.covariances[1]:
+            return sum(seen) - 2 - (self.baseline == "covariate") >= self.n_visits - 1e-9
+        return min(seen) - 1 >= self.n_visits - 1e-9
+
+    def check_estimable(self, n: Sizes) -> None:
+        """Refuse arms that leave a variance unknown.
+
+        Parameters
+        ----------
+        n : pair of float
+            Subjects randomised to the reference and the treated arm.
+
+        Raises
+        ------
+        DesignError
+            If :meth:`is_estimable` says so.
+        """
+        if not self.is_estimable(n):
+            raise DesignError(
+                f"`n={n!r}` is too few to estimate a variance for each of {self.n_visits} visits "
+                "and how they correlate. Randomise more, or take them as known with df='normal'."
+            )
+
     def power_of(self) -> Callable[[Sizes, float], float]:
         """Return power by the subjects of both arms and the effect.
 
@@ -186,8 +228,8 @@ class MMRMDesign:
         precision = lru_cache(maxsize=256)(self.precision)
 
         def power(n: Sizes, effect: float) -> float:
-            if self.df != "normal" and sum(n) < FEWEST:
-                return self.alpha  # nothing is left to estimate a variance from
+            if not self.is_estimable(n):
+                return self.alpha
             variance, df = precision(n)
             shift = abs(effect) / math.sqrt(variance)
             return float(rejection_probability(shift, alpha=self.alpha, sides=self.sides, df=df))
@@ -234,7 +276,8 @@ class MMRMDesign:
         arms : pair of float
             Subjects randomised to the reference and the treated arm.
         """
-        test = level_words(self.alpha, self.sides, _DF_WORDS[self.df])
+        less = "three" if self.baseline == "covariate" else "two"
+        test = level_words(self.alpha, self.sides, _DF_WORDS[self.df].format(less=less))
         return (
             f"{arms_words(self.ratio, arms)}, {self._contrast_words()} compared by a mixed model "
             f"for repeated measures of {_BASELINE_WORDS[self.baseline]} ({test}), "

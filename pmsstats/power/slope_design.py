@@ -52,7 +52,7 @@ _METHOD_WORDS = {
 }
 _DF_WORDS = {
     "satterthwaite": "t-test with Satterthwaite's df",
-    "subjects": "t-test with two df less than subjects",
+    "subjects": "t-test with two df less than subjects who have a change",
     "normal": "normal test",
 }
 

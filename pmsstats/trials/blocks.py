@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -127,9 +128,9 @@ def compute_block(task: BlockTask) -> BlockOutcome:
         If this is a worker with another version of the package, or the outcome is not of these
         replicates.
     """
-    if package_version() != task.version:
+    if _own_version() != task.version:
         raise DesignError(
-            f"A worker has pmsstats {package_version()}, but version {task.version} asks it to "
+            f"A worker has pmsstats {_own_version()}, but version {task.version} asks it to "
             "simulate. Install the same version on every machine."
         )
     outcome = task.run_block(task.scenario, task.generator, task.root, task.first, task.last)
@@ -195,10 +196,20 @@ def _typed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _text(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return texts as an array of str, empty where missing, and a number for each text."""
-    codes, texts = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
+    listed = values.tolist()
+    codes = {text: i for i, text in enumerate(dict.fromkeys(listed))}
+    if all(type(text) is str for text in codes):
+        return values.astype(object, copy=False), np.array([codes[text] for text in listed], int)
+    numbers, texts = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
     names = np.array([*map(str, texts), ""], dtype=object)
-    codes = np.where(codes < 0, len(texts), codes)
-    return names[codes], codes
+    numbers = np.where(numbers < 0, len(texts), numbers)
+    return names[numbers], numbers
+
+
+@cache
+def _own_version() -> str:
+    """Return the version of the package here, read once."""
+    return package_version()
 
 
 def default_block_size(scenario: Scenario, n_replicates: int, n_workers: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,14 @@ _QUANTITIES = (
     "power", "type1_error", "success", "familywise_error", "disjunctive_power", "bias", "coverage",
     "stopped_for_efficacy", "stopped_for_futility", "expected_n", "expected_years", "failed",
 )  # fmt: skip
+_COLUMNS = {
+    "power": "Power", "type1_error": "Type I error", "success": "Succeeds",
+    "stopped_for_efficacy": "Stops: effect", "stopped_for_futility": "Stops: futile",
+    "expected_n": "Patients", "expected_years": "Years", "failed": "No answer",
+}  # fmt: skip
+"""What is shown of a design, with the words for it."""
+_ONLY_IF_ANY = frozenset({"stopped_for_efficacy", "stopped_for_futility", "failed"})
+_MEANS = {"expected_n": 0, "expected_years": 1}  # decimals
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -58,11 +67,15 @@ class DesignComparison(Result):
         parts = []
         for name, result in zip(self.names, self.results, strict=True):
             share, error = result.value("success")
-            subjects = result.value("expected_n")[0]
+            patients, years = result.value("expected_n")[0], result.value("expected_years")[0]
             parts.append(
-                f"{name} {100 * share:.1f} % ({100 * error:.2g}) with {subjects:.0f} subjects"
+                f"{name} {100 * share:.1f} % ({100 * error:.2g}) with {patients:,.0f} patients in "
+                f"{years:.1f} years"
             )
-        return f"Simulated success (Monte Carlo error) of {len(parts)} designs: {'; '.join(parts)}."
+        return (
+            f"How often a trial succeeds (Monte Carlo error, in points) by {len(parts)} designs: "
+            f"{'; '.join(parts)}."
+        )
 
     def operating(self) -> pd.DataFrame:
         """Return all operating characteristics.
@@ -94,6 +107,26 @@ class DesignComparison(Result):
         frame = pd.DataFrame(rows)
         wanted = [c for q in _QUANTITIES for c in (q, f"{q}_mcse") if c in frame]
         return frame[["design", "comparison", "n_replicates", *wanted]]
+
+    def display(self) -> pd.DataFrame:
+        """Return the designs as they are shown: how often they succeed and stop, size, duration.
+
+        Shares in per cent with their Monte Carlo errors in brackets; columns that say nothing are
+        left out. :meth:`table` has all.
+        """
+        table = self.table()
+        several = table["design"].duplicated().any()
+        shown = pd.DataFrame({"Design": table["design"]})
+        if several:
+            shown["Comparison"] = table["comparison"]
+        for quantity, words in _COLUMNS.items():
+            if quantity not in table or (quantity in _ONLY_IF_ANY and not table[quantity].any()):
+                continue
+            if quantity == "success" and not several:
+                continue  # the same as power, or as the type I error
+            cells = zip(table[quantity], table[f"{quantity}_mcse"], strict=True)
+            shown[words] = [_cell(quantity, value, error) for value, error in cells]
+        return shown
 
     def plot(self, *, ax: Axes | None = None, quantity: str = "success", **kws: Any) -> Axes:
         """Draw one quantity of each design with its Monte Carlo interval."""
@@ -140,6 +173,15 @@ def _rows(name: str, result: SimulationResult) -> list[dict[str, Any]]:
             row[f"{cell['quantity']}_mcse"] = cell["mcse"]
         rows.append(row)
     return rows
+
+
+def _cell(quantity: str, value: float, error: float) -> str:
+    """Show a value: a share with its error."""
+    if math.isnan(value):
+        return ""
+    if quantity in _MEANS:
+        return f"{value:,.{_MEANS[quantity]}f}"
+    return f"{100 * value:.1f} % ({100 * error:.2f})"
 
 
 def named_scenarios(designs: Mapping[str, Scenario]) -> tuple[Scenario, ...]:

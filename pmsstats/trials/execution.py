@@ -13,7 +13,7 @@ import pickle
 import time
 import uuid
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeAlias
@@ -199,10 +199,10 @@ class _Parcels:
 
     def shared(self, task: BlockTask) -> bytes:
         """Return what a task has in common with others of its scenario, packed."""
-        from joblib.externals import cloudpickle  # packs functions of a script or notebook, too
+        from joblib.externals.loky.backend.reduction import dumps  # of functions of a script, too
 
         if self._packed is None or not _same_work(self._packed[0], task):
-            self._packed = task, cloudpickle.dumps(task)
+            self._packed = task, bytes(dumps(task))
         return self._packed[1]
 
     def learn(self, parcel: list[BlockTask], seconds: float) -> None:

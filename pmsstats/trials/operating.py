@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pmsstats.trials.final_analysis import analyses_at_end
 from pmsstats.trials.outcomes import BlockOutcome
 from pmsstats.trials.scenario import Scenario
 
 __all__ = [
     "OPERATING_COLUMNS",
     "Measure",
+    "analyses_that_claim",
     "benefit_sign",
     "estimate_performance",
     "failure_ledger",
@@ -215,6 +217,25 @@ def benefit_sign(rows: pd.DataFrame) -> int:
     return -1 if float(np.nansum(rows["estimate"] * rows["z"])) < 0 else 1
 
 
+def analyses_that_claim(scenario: Scenario) -> frozenset[str]:
+    """Name the analyses by which an effect can be claimed.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The trial.
+
+    Returns
+    -------
+    frozenset of str
+        The primary one, those done with it where a trial ends, and that of carriers of a marker;
+        not those that only guide an interim look.
+    """
+    carriers = {str(look.options.get("subgroup_analysis")) for look in scenario.interims}
+    known = {analysis.name for analysis in scenario.analyses}
+    return frozenset({scenario.decision.analysis, *analyses_at_end(scenario), *(carriers & known)})
+
+
 def operating_characteristics(
     scenario: Scenario, outcome: BlockOutcome, truth: pd.DataFrame | None = None
 ) -> pd.DataFrame:
@@ -239,8 +260,10 @@ def operating_characteristics(
     -----
     A replicate whose analysis failed counts as no success in ``power`` and ``type1_error``; the
     same among replicates with an answer is ``power_given_answer`` and
-    ``type1_error_given_answer``. It is a type I error where the true value is no gain. Estimates
-    are those of the last look at which there is one.
+    ``type1_error_given_answer``. It is a type I error where the true value is no gain. Analyses
+    that only guide an interim look test nothing and have neither; for them ``passed_interim`` is
+    the share of all trials in which the comparison was looked at and went on. Estimates are those
+    of the last look at which there is one.
     """
     true = _true_values(truth)
     rows = [
@@ -305,15 +328,19 @@ def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Ite
     replicates = _ids(outcome)
     order = {analysis.name: i for i, analysis in enumerate(scenario.analyses)}
     groups = sorted(_groups(outcome.estimates), key=lambda g: order.get(g[0], len(order)))
+    tested = analyses_that_claim(scenario)
     for analysis, comparison, rows in groups:
         known = true.get((analysis, comparison))
-        name = "type1_error" if _is_null(known, benefit_sign(rows)) else "power"
-        rejected = _happened(replicates, rows)
         usable = rows[np.isfinite(rows["estimate"]) & np.isfinite(rows["std_error"])]
-        answered = np.zeros(len(replicates), dtype=bool)
-        answered[usable["replicate"].to_numpy() - replicates[0]] = True
-        yield name, analysis, comparison, 0, share_measure(rejected)
-        yield f"{name}_given_answer", analysis, comparison, 0, share_measure(rejected[answered])
+        if analysis in tested:
+            name = "type1_error" if _is_null(known, benefit_sign(rows)) else "power"
+            rejected = _happened(replicates, rows)
+            answered = np.zeros(len(replicates), dtype=bool)
+            answered[usable["replicate"].to_numpy() - replicates[0]] = True
+            yield name, analysis, comparison, 0, share_measure(rejected)
+            yield f"{name}_given_answer", analysis, comparison, 0, share_measure(rejected[answered])
+        else:
+            yield from _passed(outcome, rows)
         last = usable[~usable["replicate"].duplicated(keep="last")]
         columns = (last[c].to_numpy() for c in ("estimate", "std_error", "conf_low", "conf_high"))
         value, error = known or (math.nan, 0.0)
@@ -329,6 +356,24 @@ def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Ite
             *columns, truth=value, truth_error=error
         ).items():
             yield quantity, analysis, comparison, 0, measure
+
+
+def _passed(outcome: BlockOutcome, rows: pd.DataFrame) -> Iterator[_Row]:
+    """Yield in how many trials a comparison went on after the looks that only an analysis guides.
+
+    At each look, of all trials: those that stopped before, or did not look, did not pass.
+    """
+    replicates, trials = _ids(outcome), outcome.trials
+    analysis, comparison = str(rows["analysis"].iloc[0]), str(rows["comparison"].iloc[0])
+    dropped_at = np.zeros(len(replicates), dtype=np.int64)
+    arms = outcome.arms[outcome.arms["arm"] == comparison]
+    dropped_at[arms["replicate"].to_numpy() - replicates[0]] = arms["dropped_at"].to_numpy()
+    n_looks = trials["n_looks"].to_numpy()
+    for look, here in rows.groupby("look", sort=True):
+        looked = here["replicate"].to_numpy() - replicates[0]
+        passed = np.zeros(len(replicates), dtype=bool)
+        passed[looked] = (n_looks[looked] > look) & (dropped_at[looked] != look)
+        yield "passed_interim", analysis, comparison, int(str(look)), share_measure(passed)
 
 
 def _families(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterator[_Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +28,50 @@ _SHARES = frozenset({
     "power", "power_given_answer", "type1_error", "type1_error_given_answer", "success",
     "familywise_error", "disjunctive_power", "conjunctive_power", "coverage",
     "bias_eliminated_coverage", "stopped_for_efficacy", "stopped_for_futility", "failed",
-    "dropped", "best_arm_kept", "relative_bias", "model_se_relative_error",
+    "dropped", "passed_interim", "best_arm_kept", "relative_bias", "model_se_relative_error",
 })  # fmt: skip
-_WORDS = {"power": "power", "type1_error": "the type I error"}
+_REJECTIONS = ("power", "type1_error")
+_OF_LOOKS = ("stopped_for_efficacy", "stopped_for_futility", "dropped")
+_OF_ESTIMATES = (
+    "truth", "mean_estimate", "bias", "relative_bias", "empirical_se", "model_se",
+    "model_se_relative_error", "mse", "coverage", "bias_eliminated_coverage",
+)  # fmt: skip
+_SHOWN_AS = {
+    "type1_error": "type I error",
+    "power_given_answer": "power, trials with an answer",
+    "type1_error_given_answer": "type I error, trials with an answer",
+    "success": "trial succeeds",
+    "familywise_error": "any false claim",
+    "disjunctive_power": "any true effect found",
+    "conjunctive_power": "all true effects found",
+    "truth": "true effect",
+    "mean_estimate": "mean estimate",
+    "bias": "bias",
+    "relative_bias": "bias, of the true effect",
+    "empirical_se": "spread of estimates",
+    "model_se": "stated standard error",
+    "model_se_relative_error": "stated error against spread",
+    "mse": "mean squared error",
+    "coverage": "coverage of the truth",
+    "bias_eliminated_coverage": "coverage of the mean estimate",
+    "expected_n": "patients, on average",
+    "expected_years": "years, on average",
+    "expected_events": "events, on average",
+    "stopped_for_efficacy": "stopped, effect shown",
+    "stopped_for_futility": "stopped, futile",
+    "failed": "no answer",
+    "dropped": "arm dropped",
+    "passed_interim": "passed the interim look",
+    "best_arm_kept": "best arm goes on to the end",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SimulationResult(Result):
-    """Operating characteristics of one trial, from many simulated ones.
+    """How one trial would behave, from many simulated ones.
+
+    How often it shows the effect, how many patients and years it takes, where it stops, and whether
+    its estimate is right; each with the Monte Carlo error that more replicates would make smaller.
 
     Parameters
     ----------
@@ -121,58 +158,71 @@ class SimulationResult(Result):
         return float(rows["value"].iloc[0]), float(rows["mcse"].iloc[0])
 
     def headline(self) -> str:
-        """Return power, size, duration and failures in one sentence."""
-        scenario = self.scenario
-        parts = [*self._rejections(), *self._size()]
-        failed = int(self.trials["failed"].sum())
-        tail = (
-            f"; {failed} trials ({100 * failed / self.n_replicates:.2g} %) gave no answer and "
-            "count as no success"
-            if failed
-            else "; every trial gave an answer"
-        )
-        if self.stopped_because == "target":
-            tail += f"; stopped before {self.n_requested} because the Monte Carlo error was met"
+        """Return how often trials claim an effect, their size, duration and failures."""
         return (
-            f"In {self.n_replicates} simulated trials of {scenario.name!r}, {', '.join(parts)}"
-            f"{tail}."
+            f"Of {self.n_replicates:,} simulated trials of {self.scenario.name!r}, "
+            f"{', and '.join(self._claims())}; {self._size()}; {self._answered()}."
         )
 
-    def _rejections(self) -> list[str]:
-        """Say the power, or type I error, of each comparison of the primary analysis."""
+    def _claims(self) -> list[str]:
+        """Say how often the primary analysis claims each effect, and whether rightly."""
         table = self.operating
         primary = table[table["analysis"] == self.scenario.decision.analysis]
-        rows = primary[primary["quantity"].isin(_WORDS)]
-        several = len(rows) > 1
-        return [
-            f"{_WORDS[row['quantity']]}"
-            f"{' of ' + row['comparison'] if several else ''} was {_percent(row)}"
-            for row in rows.to_dict("records")
-        ] or ["no trial had a primary analysis"]
+        rows = primary[primary["quantity"].isin(_REJECTIONS)].to_dict("records")
+        return [_claim(row) for row in rows] or ["none had a primary analysis"]
 
-    def _size(self) -> list[str]:
-        """Say how many subjects and years a trial took on average."""
-        subjects, years = self.value("expected_n")[0], self.value("expected_years")[0]
-        return [f"with {subjects:.0f} subjects and {years:.1f} years on average"]
+    def _size(self) -> str:
+        """Say how many patients and years a trial took on average."""
+        patients, years = self.value("expected_n")[0], self.value("expected_years")[0]
+        return f"on average a trial took {patients:,.0f} patients and {years:.1f} years"
+
+    def _answered(self) -> str:
+        """Say how many trials gave an answer, and whether there were enough of them."""
+        failed = int(self.trials["failed"].sum())
+        share = 100 * failed / self.n_replicates
+        words = "every trial gave an answer"
+        if failed:
+            words = f"{failed:,} of them ({share:.2g} %) gave no answer and count as no success"
+        if self.stopped_because == "target":
+            words += (
+                f"; stopped before {self.n_requested:,} because the Monte Carlo error was small "
+                "enough"
+            )
+        return words
 
     def table(self) -> pd.DataFrame:
         """Return columns ``quantity analysis comparison look value mcse n_replicates``."""
         return self.operating.copy()
 
     def display(self) -> pd.DataFrame:
-        """Return the table as it is shown: shares in per cent, rounded to their errors."""
-        rows = self.operating
+        """Return the table as it is shown: in words, shares in per cent, rounded to their errors.
+
+        First how often trials find the effect, how large they are and where they stop, then how
+        right their estimates are. What only repeats another row is left out: shares among trials
+        with an answer where all had one, and the single look of a trial with one.
+        """
+        rows = self._shown_rows()
         pairs = [_shown(row) for row in rows.to_dict("records")]
         return pd.DataFrame(
             {
-                "Quantity": [str(q).replace("_", " ") for q in rows["quantity"]],
-                "Analysis": rows["analysis"],
-                "Comparison": rows["comparison"],
+                "Quantity": [_SHOWN_AS.get(q, str(q).replace("_", " ")) for q in rows["quantity"]],
+                "Analysis": rows["analysis"].tolist(),
+                "Comparison": rows["comparison"].tolist(),
                 "Look": ["" if look == 0 else str(look) for look in rows["look"]],
                 "Value": [value for value, _ in pairs],
                 "Monte Carlo error": [error for _, error in pairs],
             }
         )
+
+    def _shown_rows(self) -> pd.DataFrame:
+        """Return the rows that say something of their own, what matters most first."""
+        rows = self.operating
+        repeats = rows["quantity"].str.endswith("_given_answer")
+        repeats &= rows["n_replicates"] == self.n_replicates
+        if len(self.scenario.interims) == 1:
+            repeats |= rows["quantity"].isin(_OF_LOOKS) & (rows["look"] > 0)
+        estimates = rows["quantity"].isin(_OF_ESTIMATES)
+        return pd.concat([rows[~repeats & ~estimates], rows[estimates]])
 
     def ledger(self) -> pd.DataFrame:
         """Return failed analyses by reason.
@@ -194,7 +244,7 @@ class SimulationResult(Result):
     ) -> Axes:
         """Draw rejections, the spread of estimates around the truth, or where trials end."""
         if kind == "power":
-            rows = self.operating[self.operating["quantity"].isin(_WORDS)]
+            rows = self.operating[self.operating["quantity"].isin(_REJECTIONS)]
             return plot_rejections(_labelled(rows), ax=ax, origin=self.origin, **kws)
         if kind == "estimates":
             return plot_estimates(self._answers(), ax=ax, origin=self.origin, **kws)
@@ -304,13 +354,24 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=labels)
 
 
-def _percent(row: dict[Any, Any]) -> str:
-    """Show a share with its error."""
-    return f"{100 * row['value']:.1f} % (Monte Carlo error {100 * row['mcse']:.2g} %)"
+def _claim(row: dict[Any, Any]) -> str:
+    """Say how often an effect is claimed."""
+    share, error = f"{100 * row['value']:.1f} %", f"{100 * row['mcse']:.2g} points"
+    if row["quantity"] == "power":
+        return f"{share} showed a benefit of {row['comparison']} (power; Monte Carlo error {error})"
+    return (
+        f"{share} claimed a benefit of {row['comparison']} where there is none (type I error; "
+        f"Monte Carlo error {error})"
+    )
 
 
 def _shown(row: dict[Any, Any]) -> tuple[str, str]:
-    """Show a value and its error."""
+    """Show a value to two digits of its error, and the error."""
+    value, error = row["value"], row["mcse"]
     if row["quantity"] in _SHARES:
-        return f"{100 * row['value']:.2f} %", f"{100 * row['mcse']:.2f} %"
-    return format_number(row["value"]), format_number(row["mcse"], 2)
+        return f"{100 * value:.2f} %", f"{100 * error:.2f} %"
+    if not error > 0:
+        whole = value == round(value) if math.isfinite(value) else False
+        return f"{value:.0f}" if whole else format_number(value), format_number(error, 2)
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 8)
+    return f"{value:.{digits}f}", f"{error:.{digits}f}"

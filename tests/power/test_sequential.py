@@ -13,6 +13,7 @@ from scipy import stats
 from pmsstats.errors import DesignError
 from pmsstats.power.boundaries import boundaries
 from pmsstats.power.group_sequential import GroupSequentialDesign
+from pmsstats.power.looks import sequential_bounds
 from pmsstats.power.sequential import crossing_probabilities
 from pmsstats.power.stopping import estimate_at_stopping, repeated_intervals
 
@@ -155,6 +156,34 @@ def test_swapping_arms_swaps_the_bounds() -> None:
     other = crossing_probabilities(fractions=t, efficacy=-lower, futility=-upper, drift=-1.1)
     np.testing.assert_allclose(one.efficacy, other.futility, atol=1e-12)
     np.testing.assert_allclose(one.futility, other.efficacy, atol=1e-12)
+
+
+NEIGHBOURS = {
+    "spending": {"spending": "ld_obrien_fleming"},
+    "both": {"spending": "ld_pocock", "futility": "ld_obrien_fleming", "binding": True},
+    "conditional": {
+        "spending": "pocock", "futility": "conditional_power", "futility_parameter": 0.2
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_numbers_of_a_trial_do_not_depend_on_its_neighbours(options: dict) -> None:
+    """To the bit: else a simulated trial would depend on how the work is cut."""
+    rng = np.random.default_rng(5)
+    design = GroupSequentialDesign(looks=(1 / 3, 2 / 3, 1.0), **options)
+    edges = [(0.2, 0.45), (0.5, 0.8), (0.81, 1.2)]
+    t = np.stack([rng.uniform(*edge, 400) for edge in edges], axis=1)
+    t[::9, 0] = np.nan
+    t[0] = 0.3, 0.301, 1.0  # takes ten times as many nodes as the others
+    together = sequential_bounds(design, t)
+    crossing = crossing_probabilities(fractions=t, efficacy=together.efficacy, drift=2.0)
+    for rows in (np.arange(400)[::-1], np.arange(1), np.arange(7, 44), np.array([250])):
+        apart = sequential_bounds(design, t[rows])
+        np.testing.assert_array_equal(apart.efficacy, together.efficacy[rows])
+        np.testing.assert_array_equal(apart.futility, together.futility[rows])
+        again = crossing_probabilities(fractions=t[rows], efficacy=apart.efficacy, drift=2.0)
+        np.testing.assert_array_equal(again.efficacy, crossing.efficacy[rows])
 
 
 def test_bad_input_is_refused() -> None:

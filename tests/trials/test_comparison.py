@@ -43,6 +43,26 @@ def test_table_holds_what_each_result_says(compared: DesignComparison) -> None:
     assert rows.loc["large", "power"] > rows.loc["small", "power"]  # more subjects
 
 
+def test_shown_table_fits_a_page(compared: DesignComparison) -> None:
+    shown = compared.display()
+    assert shown.columns.tolist() == [
+        "Design", "Comparison", "Power", "Type I error", "Succeeds", "Patients", "Years"
+    ]  # fmt: skip
+    value, error = compared["large"].value("power")
+    row = shown.set_index("Design").loc["large"]
+    assert row["Power"] == f"{100 * value:.1f} % ({100 * error:.2f})"
+    assert row["Type I error"] == ""
+    assert (row["Patients"], row["Years"]) == ("40", "1.0")  # the toy trial enrols as many as ever
+    assert max(map(len, str(compared).splitlines()[2:])) <= 100
+
+
+def test_one_comparison_per_design_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_engine", lambda: ENGINE)
+    pair = {name: DESIGNS[name] for name in ("small", "no effect")}
+    shown = compare_designs(pair, GENERATOR, 100, 7, truth=2000).display()
+    assert shown.columns.tolist() == ["Design", "Power", "Type I error", "Patients", "Years"]
+
+
 def test_figure_has_a_row_per_design(compared: DesignComparison) -> None:
     figure, ax = plt.subplots()
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 from toy_trials import GENERATOR, DeadlyBlock, toy_block, toy_scenario
 
+import pmsstats.trials.execution as module
 from pmsstats.errors import BackendUnavailableError, DesignError
 from pmsstats.provenance import package_version
 from pmsstats.trials.blocks import BlockTask, join_outcomes
@@ -18,6 +21,7 @@ from pmsstats.trials.execution import chosen_backend, execute
 from pmsstats.trials.outcomes import BlockOutcome
 
 ROOT = np.random.SeedSequence(11)
+SCENARIO = toy_scenario()
 N = 400
 SIZE = 40
 has_dask = pytest.mark.skipif(
@@ -28,7 +32,7 @@ has_dask = pytest.mark.skipif(
 def tasks(run_block: object = toy_block) -> list[BlockTask]:
     return [
         BlockTask(
-            position=0, scenario=toy_scenario(), generator=GENERATOR, root=ROOT, first=first,
+            position=0, scenario=SCENARIO, generator=GENERATOR, root=ROOT, first=first,
             last=first + SIZE, run_block=run_block, version=package_version(),
         )
         for first in range(0, N, SIZE)
@@ -79,6 +83,50 @@ def test_error_of_a_block_reaches_the_caller(backend: str) -> None:
     )
     with pytest.raises(DesignError, match="same version on every machine"):
         list(done)
+
+
+class PoolHere:
+    """A pool without processes, which notes its parcels and loses the fourth."""
+
+    n_at_once = 2
+    lost = 4
+    losses = (OSError,)
+
+    def __init__(self) -> None:
+        self.parcels: list[tuple[tuple[int, int], ...]] = []
+
+    def submit(self, shared, ranges):
+        future: Future = Future()
+        self.parcels.append(ranges)
+        if len(self.parcels) == self.lost:
+            future.set_exception(OSError("lost"))
+        else:
+            future.set_result(module._compute_parcel(shared, ranges))
+        return future
+
+    def first_done(self, futures):
+        return list(futures)
+
+    def close(self, futures):
+        assert not list(futures)
+
+
+def test_blocks_that_take_no_time_travel_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SECONDS_PER_PARCEL", 1e9)  # each parcel twice as large
+    pool, other = PoolHere(), toy_scenario(0.1, name="other")
+    ours = tasks()
+    theirs = [dataclasses.replace(task, scenario=other, position=1) for task in ours]
+    done = list(module._pooled([*ours, *theirs], pool))
+    for position in (0, 1):
+        found = {task.first: outcome for task, outcome in done if task.position == position}
+        assert sorted(found) == [task.first for task in ours]
+    assert len(done) == len(ours) + len(theirs)
+    first = {task.first: outcome for task, outcome in done if task.position == 0}
+    assert_expected(join_outcomes([first[key] for key in sorted(first)]))
+    # one block each at first, then four; those of the lost parcel one by one
+    assert [len(parcel) for parcel in pool.parcels[:8]] == [1, 1, 4, 4, 1, 1, 1, 1]
+    assert pool.parcels[4:8] == [(block,) for block in pool.parcels[3]]
+    assert len(pool.parcels[8]) == 1  # another scenario may take longer
 
 
 @has_dask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 
@@ -23,6 +24,7 @@ from toy_trials import (
 from pmsstats.trials.blocks import check_outcome
 from pmsstats.trials.operating import (
     OPERATING_COLUMNS,
+    analyses_that_claim,
     benefit_sign,
     estimate_performance,
     failure_ledger,
@@ -32,6 +34,7 @@ from pmsstats.trials.operating import (
     share_measure,
 )
 from pmsstats.trials.outcomes import BlockOutcome
+from pmsstats.trials.scenario import TrialAnalysis
 
 CASE = "simulation_performance"
 TRUTH_OF_CASE = -0.35
@@ -270,6 +273,28 @@ def test_stopping_dropping_and_duration_by_hand() -> None:
     assert looked_up(table, "dropped", "dose2", 1)["value"] == 0.7
     assert looked_up(table, "dropped", "dose1", 0)["value"] == 0.0
     assert looked_up(table, "best_arm_kept", "dose1")["value"] == 1.0
+
+
+def test_analysis_that_only_guides_an_interim_look_has_no_power() -> None:
+    """It tests nothing; counted by hand: who was looked at, not dropped there, and went on."""
+    early = TrialAnalysis(name="early", endpoint="score", method="change")
+    plain = toy_scenario(0.9, 0.2)
+    two = dataclasses.replace(plain, analyses=(*plain.analyses, early))
+    scenario = with_interim(two, rule="select_arms", analysis="early")
+    assert analyses_that_claim(scenario) == {"test"}
+    assert analyses_that_claim(two) == {"test", "early"}  # done at the end where no look has it
+    block = hand_made_stops()
+    first = block.estimates[block.estimates["look"] == 1]
+    both = pd.concat([first.assign(analysis="early", rejected=False), block.estimates])
+    block = check_outcome(dataclasses.replace(block, estimates=both), 0, 10)
+    table = operating_characteristics(scenario, block)
+    ours = table[table["analysis"] == "early"]
+    assert not ours["quantity"].str.contains("power|type1").any()
+    passed = ours[ours["quantity"] == "passed_interim"].set_index("comparison")
+    assert passed["look"].tolist() == [1, 1]
+    # trials 6-9 go on; dose2 was dropped in 0-6
+    assert passed["value"].to_dict() == {"dose1": 0.4, "dose2": 0.3}
+    assert {"power"} == set(table["quantity"]) & {"power", "type1_error"}
 
 
 def test_last_look_is_the_answer() -> None:

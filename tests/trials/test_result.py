@@ -49,12 +49,14 @@ def test_dictionary_is_plain_and_complete(result: SimulationResult) -> None:
 def test_headline_says_power_and_error() -> None:
     value, mcse = RESULTS["two arms"].value("power")
     headline = RESULTS["two arms"].headline()
-    assert f"power was {100 * value:.1f} % (Monte Carlo error {100 * mcse:.2g} %)" in headline
-    assert "300 simulated trials of 'toy'" in headline
-    assert "every trial gave an answer" in headline
+    assert headline == (
+        f"Of 300 simulated trials of 'toy', {100 * value:.1f} % showed a benefit of dose1 (power; "
+        f"Monte Carlo error {100 * mcse:.2g} points); on average a trial took 40 patients and 1.0 "
+        "years; every trial gave an answer."
+    )
     several = RESULTS["three arms"].headline()
-    assert "the type I error of dose1 was" in several
-    assert "power of dose2 was" in several
+    assert "% claimed a benefit of dose1 where there is none (type I error; " in several
+    assert "% showed a benefit of dose2 (power; " in several
 
 
 def test_display_shows_shares_in_per_cent() -> None:
@@ -62,7 +64,18 @@ def test_display_shows_shares_in_per_cent() -> None:
     value, mcse = RESULTS["two arms"].value("power")
     assert shown.loc["power", "Value"] == f"{100 * value:.2f} %"
     assert shown.loc["power", "Monte Carlo error"] == f"{100 * mcse:.2f} %"
-    assert shown.loc["expected n", "Value"] == "40.00"
+    assert shown.loc["patients, on average", "Value"] == "40"
+    bias, error = RESULTS["two arms"].value("bias")
+    assert float(shown.loc["bias", "Value"]) == pytest.approx(bias, abs=error / 10)
+    assert len(shown.loc["bias", "Monte Carlo error"].lstrip("0.")) == 2  # two digits of the error
+
+
+def test_display_leaves_out_what_only_repeats_another_row() -> None:
+    given = "power, trials with an answer"
+    assert given not in set(RESULTS["two arms"].display()["Quantity"])
+    assert given in set(RESULTS["failures"].display()["Quantity"])
+    first = RESULTS["three arms"].display()["Quantity"].tolist()
+    assert first.index("trial succeeds") < first.index("bias")
 
 
 @pytest.mark.parametrize(

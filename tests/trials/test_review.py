@@ -7,16 +7,19 @@ import math
 
 import numpy as np
 import pytest
-from hand_made_trials import generate, scenario
+from hand_made_trials import generate, mcse, scenario
 from scipy.special import ndtr, ndtri
+from scipy.stats import multivariate_normal
 from scipy.stats import t as student
 
 from pmsstats.errors import DesignError
 from pmsstats.trials.course import run_block
 from pmsstats.trials.designs import (
+    delayed_start_design,
     enrichment_design,
     factorial_design,
     group_sequential_design,
+    later_window_design,
     multi_arm_multi_stage_design,
     sample_size_re_estimation_design,
 )
@@ -25,10 +28,14 @@ from pmsstats.trials.scenario import (
     Accrual,
     DecisionRule,
     Interim,
+    Scenario,
     TrialAnalysis,
     TrialArm,
+    TrialEndpoint,
+    TrialPopulation,
     TrialSchedule,
 )
+from synthetic import generate_trials
 
 YEAR = 365.25
 MC = 4
@@ -40,6 +47,24 @@ THREE = (
     TrialArm(name="second", effects={"y": 0.5, "image": 0.4}),
 )
 TIMES = (TrialAnalysis(name="time", endpoint="event", method="log_rank"),)
+
+
+BRAIN = Scenario(
+    name="brain volume",
+    population=TrialPopulation(
+        model="random_slope",
+        settings={
+            "measure": "brain_pct", "intercept": 100.0, "rate": -0.6, "intercept_sd": 2.0,
+            "slope_sd": 0.5, "residual_sd": 0.2,
+        },
+    ),
+    arms=(TrialArm(name="placebo"), TrialArm(name="treated")),
+    accrual=Accrual(n_subjects=160, years=1.5),
+    schedule=TrialSchedule(weeks=(0, 26, 52, 78, 104)),
+    endpoints=(TrialEndpoint(name="brain", measure="brain_pct"),),
+    analyses=(TrialAnalysis(name="slope", endpoint="brain", method="random_slope"),),
+    decision=DecisionRule(analysis="slope"),
+)  # fmt: skip
 
 
 def observed(trial, n):
@@ -400,6 +425,14 @@ WRONG = {
     "an unknown arm": (
         {"interims": (look(options={"keep": 1, "arms": ["frist"]}),)}, "Did you mean 'first'"
     ),
+    "more events than subjects": (
+        {
+            "analyses": TIMES,
+            "decision": DecisionRule(analysis="time", final="events", final_value=101),
+        },
+        "after 101 events, but only 100 subjects",
+    ),
+    "a share of failures over 1": ({"max_failure_rate": 5.0}, "`max_failure_rate`"),
     "Dunnett with a late arm": (
         {"arms": LATE, "decision": DecisionRule(analysis="change", multiplicity="dunnett")},
         "'late' has concurrent subjects only",
@@ -471,3 +504,151 @@ def test_looks_after_a_new_number_weigh_each_stage_as_planned():
         assert rows["z"].tolist() == pytest.approx(expected, abs=1e-9)
         checked += len(sizes) == 3 and sizes[2] > 100
     assert checked > 20
+
+
+ALPHA = 0.025
+SEQUENTIAL = {"looks": (1 / 3, 2 / 3)}
+FOUR = tuple(TrialArm(name=name) for name in ("placebo", "first", "second", "third"))
+
+
+def decided(multiplicity, **changes):
+    """Return a trial without effect whose decision corrects for several comparisons."""
+    rule = DecisionRule(analysis="change", multiplicity=multiplicity)
+    return scenario(decision=rule, **changes)
+
+
+def adapted_and_sequential():
+    """Return a trial with a new number of subjects and then a look that may stop it."""
+    rule = DecisionRule(analysis="change", boundary="pocock")
+    number = {"n_planned": 100, "lowest": 0.0, "conditional_power": 0.6}
+    steps = (
+        look(name="number", at="information", value=0.4, rule="sample_size", options=number),
+        look(name="stop", at="information", value=0.7, rule="group_sequential", options={}),
+    )
+    steps = tuple(dataclasses.replace(step, analysis="change") for step in steps)
+    return scenario(n=300, decision=rule, interims=steps)
+
+
+# What is exact, and what may spend less than 2.5 %.
+NULL = {
+    "sequential, binding futility by z": (
+        lambda: group_sequential_design(
+            scenario(), futility={"z": 0.3, "binding": True}, **SEQUENTIAL
+        ), True,
+    ),
+    "sequential, binding futility by spending": (
+        lambda: group_sequential_design(
+            scenario(), futility={"spending": "ld_pocock", "binding": True}, **SEQUENTIAL
+        ), True,
+    ),
+    "sequential, conditional power, obeyed": (
+        lambda: group_sequential_design(
+            scenario(), futility={"conditional_power": 0.2}, **SEQUENTIAL
+        ), False,
+    ),
+    "sequential, conditional power, not obeyed": (
+        lambda: group_sequential_design(
+            scenario(), futility={"conditional_power": 0.2, "obeyed": False}, **SEQUENTIAL
+        ), True,
+    ),
+    "three arms, sequential, Bonferroni": (
+        lambda: group_sequential_design(
+            decided("bonferroni", n=120, arms=FOUR[:3]), looks=(0.5,), boundary="pocock",
+            options={"stop_when": "all"},
+        ), False,
+    ),
+    "best of three arms by the primary outcome, Dunnett": (
+        lambda: multi_arm_multi_stage_design(
+            scenario(n=160, arms=FOUR), interim_analysis="change", value=0.3, keep=1,
+            multiplicity="dunnett",
+        ), False,
+    ),
+    "factorial, Holm": (
+        lambda: factorial_design(decided("holm", n=80), factors={"a": {}, "b": {}}), False,
+    ),
+    "re-estimation, and a look after it": (adapted_and_sequential, True),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NULL)
+def test_type1_error_of_further_designs(name, capsys):
+    make, is_exact = NULL[name]
+    n = 10_000
+    found = run_block(make(), generate, np.random.SeedSequence(31), 0, n).trials
+    share, error = float(found["success"].mean()), mcse(ALPHA, n)
+    with capsys.disabled():
+        print(f"\n{name:58s} {100 * share:5.2f} % (Monte Carlo error {100 * error:.2f} %)")  # noqa: T201
+    assert not found["failed"].any()
+    assert share <= ALPHA + MC * error
+    assert share >= (ALPHA - MC * error if is_exact else ALPHA / 3)
+
+
+def test_margin_of_a_delayed_start_is_the_null_hypothesis():
+    # Treated early, subjects decline faster by exactly the margin, 0.4 per year.
+    years = 104 * 7 / YEAR
+    arms = (TrialArm(name="placebo"), TrialArm(name="treated", effects={"y": -0.4 * years}))
+    slopes = TrialAnalysis(name="change", endpoint="y", method="random_slope")
+    base = scenario(
+        n=80, arms=arms, analyses=(slopes,), schedule=TrialSchedule(weeks=(0, 26, 52, 78, 104)),
+        population=TrialPopulation(model="hand_made", settings={"noise": 0.2}),
+    )  # fmt: skip
+    trial = delayed_start_design(
+        base, switch_week=52, margin=0.4,
+        end_analysis=TrialAnalysis(name="end", endpoint="y", method="change"),
+    )  # fmt: skip
+    as_they_are = dataclasses.replace(trial, arms=arms)
+    rows = run_block(as_they_are, generate, ROOT, 0, 2000).estimates
+    z = rows.loc[rows["analysis"] == "after_switch", "z"]
+    assert abs((z >= CRITICAL).mean() - ALPHA) < MC * mcse(ALPHA, 2000)
+    # Nothing was won before the switch, so that nothing is claimed.
+    assert not rows["rejected"].any()
+
+
+def test_early_loss_of_volume_does_not_move_the_error_of_the_later_window():
+    effects = {"slowing": 0.0, "pseudo_atrophy": 0.6, "pseudo_atrophy_years": 0.05}
+    base = dataclasses.replace(
+        BRAIN, arms=(BRAIN.arms[0], dataclasses.replace(BRAIN.arms[1], effects=effects))
+    )
+    trial = later_window_design(base, from_week=26)
+    n = 3000
+    rows = run_block(trial, generate_trials, ROOT, 0, n).estimates
+    shares = rows.groupby("analysis")["rejected"].mean()
+    assert abs(shares["slope_from_week_26"] - ALPHA) < MC * mcse(ALPHA, n)
+    # In the whole window the treatment looks harmful: it hardly ever succeeds.
+    assert shares["slope"] < ALPHA / 5
+
+
+def test_a_look_at_the_end_is_the_end():
+    # 99 % of fifty completers are fifty.
+    trial = group_sequential_design(scenario(n=50), looks=(0.99,))
+    assert (observed(trial, 5)[0].trials["n_looks"] == 1).all()
+
+
+def test_a_look_does_not_go_back_in_time():
+    steps = (
+        look(name="late", at="year", value=1.6, options={"threshold": 0.999}),
+        look(name="early", at="followed", value=0.25, options={"threshold": 0.9}),
+    )
+    rows = observed(scenario(n=100, arms=THREE, interims=steps), 10)[0].estimates
+    assert (rows.loc[rows["look"] == 2, "calendar_year"] == 1.6).all()
+
+
+def test_the_end_waits_for_late_last_visits():
+    base = scenario(n=50, schedule=TrialSchedule(weeks=(0, 26, 52), window_days=10.0))
+
+    def later(*args, **given):
+        data = generate(*args, **given)
+        return data.replace(exit_day=np.full(data.exit_day.shape, 400.0))
+
+    trials = run_block(base, later, ROOT, 0, 3).trials
+    assert np.allclose(trials["duration_years"], entries(base)[-1] + 374 / YEAR)
+
+
+def test_bound_of_unequal_arms_is_that_of_their_correlation():
+    arms = (TrialArm(name="placebo", ratio=3.0), *FOUR[1:3])
+    found = observed(decided("dunnett", n=100, arms=arms), 3)[0].estimates
+    bound = found.loc[found["analysis"] == "change", "boundary"].iloc[0]
+    # Both share a reference of three times their size: 1 / (1 + 3).
+    law = multivariate_normal(cov=[[1.0, 0.25], [0.25, 1.0]])
+    assert 1 - law.cdf([bound, bound]) == pytest.approx(ALPHA, abs=1e-6)

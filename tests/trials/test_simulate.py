@@ -172,7 +172,7 @@ def test_stop_at_the_target_depends_on_no_block(how: dict, tmp_path: Path) -> No
     assert found.n_replicates == expected.n_replicates == 1500
     assert found.stopped_because == "target"
     assert found.n_requested == 10_000
-    assert "stopped before 10000" in found.headline()
+    assert "stopped before 10,000" in found.headline()
     assert written(found, tmp_path / "a") == written(expected, tmp_path / "b")
 
 
@@ -213,7 +213,7 @@ def test_failed_replicates_are_counted() -> None:
     result = simulate(1000, engine=engine_failing(100))
     assert result.value("failed")[0] == 0.01
     assert result.ledger()["n_replicates"].tolist() == [10, 10]
-    assert "10 trials (1 %) gave no answer and count as no success" in result.headline()
+    assert "10 of them (1 %) gave no answer and count as no success" in result.headline()
     assert len(result.trials) == 1000
 
 

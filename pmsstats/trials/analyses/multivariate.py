@@ -172,6 +172,7 @@ def _combined(
         )
         return effects[..., k], np.sqrt(V[..., k, k])
     kind = choice(window.analysis, "combine", ("ols", "gls", "optimal"))
+    _check_numbers(window, kind)
     if kind == "optimal":
         assumed = _numbers(window, "effects", effects.shape[-1])
         weights = _solved(V, np.broadcast_to(assumed, effects.shape))
@@ -185,6 +186,17 @@ def _combined(
     if kind == "gls":
         weights = _solved(V, weights)
     return _weighted(effects, V, weights, weights.sum(axis=-1))
+
+
+def _check_numbers(window: TrialWindow, kind: str) -> None:
+    """Refuse weights, or assumed effects, that the combination would not use."""
+    used = {"ols": "weights", "optimal": "effects"}.get(kind)
+    for name in ("weights", "effects"):
+        if name in window.analysis.options and name != used:
+            raise DesignError(
+                f"Analysis {window.analysis.name!r} has option `{name}`, which `combine` "
+                f"{kind!r} does not use: `weights` go with 'ols', `effects` with 'optimal'."
+            )
 
 
 def _solved(V: np.ndarray, right: np.ndarray) -> np.ndarray:

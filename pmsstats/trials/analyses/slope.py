@@ -49,8 +49,8 @@ def analyse_slope(window: TrialWindow) -> AnalysisBatch:
 
     In small trials the standard errors are a little too small: with five visits, 10 % lost at each,
     and 30 per arm, the two-sided type I error at 5 % is 5.5 % (15 per arm: 5.8 %; Monte Carlo error
-    0.2 %). Method ``"model"`` fits one trial at a time and corrects them with
-    ``df_method="kenward-roger"``.
+    0.2 %). Method ``"model"`` with ``df_method="kenward-roger"``, one fit at a time, adjusts them
+    (of 1,500 trials of 15 per arm, 4.1 % were rejected rather than 5.3 %).
 
     References
     ----------
