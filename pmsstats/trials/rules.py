@@ -51,6 +51,7 @@ def check_rules(scenario: Scenario) -> None:
         _check_arms(scenario, look, comparisons, by_arm=by_arm)
         _check_seen(scenario, look)
         _check_before_end(scenario, look)
+    _check_end_can_come(scenario)
     _check_adaptations(scenario)
     _check_shared_reference(scenario, by_arm=by_arm)
     _check_order(scenario)
@@ -150,6 +151,16 @@ def _check_before_end(scenario: Scenario, look: Interim) -> None:
             f"Interim {look.name!r} is expected after {year:.2f} years, when the trial ends "
             f"({end:.2f} years). Let it come earlier: by a smaller `value`, an earlier `week`, or "
             "a longer recruitment (`years` of the accrual)."
+        )
+
+
+def _check_end_can_come(scenario: Scenario) -> None:
+    """Refuse to wait for more events than subjects can have."""
+    final, n = scenario.decision, scenario.accrual.n_subjects
+    if final.final == "events" and (final.final_value or 0) > n:
+        raise DesignError(
+            f"The trial is to end after {final.final_value:g} events, but only {n} subjects are "
+            "recruited, each with one event at most. Recruit more, or wait for fewer."
         )
 
 

@@ -120,19 +120,9 @@ class Scenario:
         for interim in self.interims:
             _known(f"`analysis` of interim {interim.name!r}", interim.analysis, analyses)
             self._check_interim(interim)
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
-        """Refuse an end that cannot come, and shares that are none."""
         if not 0 <= self.max_failure_rate <= 1:
             raise DesignError(
                 f"`max_failure_rate` must be a share from 0 to 1, got {self.max_failure_rate!r}."
-            )
-        n, final = self.accrual.n_subjects, self.decision
-        if final.final == "events" and (final.final_value or 0) > n:
-            raise DesignError(
-                f"The trial is to end after {final.final_value:g} events, but only {n} subjects "
-                "are recruited, each with one event at most. Recruit more, or wait for fewer."
             )
 
     def _check_arms(self) -> None:

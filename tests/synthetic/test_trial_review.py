@@ -94,7 +94,15 @@ def test_worse_is_higher_where_higher_is_worse():
     hazard = 0.3 * np.exp(0.6 * score - 0.18)
     for who in (score < -0.5, score > 0.5):
         assert_rate(event[who].sum(), 1.0, (hazard * years)[who].sum())
-    assert generate_trials.truth(asked) == {}  # given the slope the ratio is 1; in all, it is not
+
+
+def test_a_hazard_ratio_given_the_slope_is_not_that_of_all():
+    for loading, known in ((0.0, {"cox": {"a1": pytest.approx(np.log(0.6))}}), (0.6, {})):
+        effects = ({}, {"hazard_ratio": 0.6})
+        asked = scenario(**progressing(effects, hazard_loadings={"walk": loading}))
+        event = dataclasses.replace(asked.endpoints[0], measure="progression")
+        asked = dataclasses.replace(asked, endpoints=(event,))
+        assert generate_trials.truth(asked) == known
 
 
 def test_the_mean_hazard_is_that_given_where_slopes_correlate():

@@ -652,3 +652,74 @@ def test_bound_of_unequal_arms_is_that_of_their_correlation():
     # Both share a reference of three times their size: 1 / (1 + 3).
     law = multivariate_normal(cov=[[1.0, 0.25], [0.25, 1.0]])
     assert 1 - law.cdf([bound, bound]) == pytest.approx(ALPHA, abs=1e-6)
+
+
+def test_futility_that_is_not_obeyed_stops_nothing():
+    rule = {"z": 1.0, "obeyed": False}
+    found = observed(group_sequential_design(scenario(n=60), looks=(0.5,), futility=rule), 50)[0]
+    assert set(found.trials["stopped_for"]) <= {"end", "efficacy"}
+    assert (found.trials["n_looks"] == 2).sum() > 40
+
+
+def test_a_look_without_an_answer_spends_nothing():
+    trial = group_sequential_design(
+        scenario(n=60), looks=(0.5,), at="followed", boundary="pocock"
+    )  # fmt: skip
+
+    def nobody_treated_was_measured(*args, **given):
+        data = generate(*args, **given)
+        y = data.values["y"].copy()
+        y[0, :30][data.arm[0, :30] == 1] = np.nan
+        return data.replace(values={**data.values, "y": y})
+
+    rows = run_block(trial, nobody_treated_was_measured, ROOT, 0, 2).estimates
+    rows = rows[rows["analysis"] == "change"].set_index(["replicate", "look"])
+    assert rows.loc[(0, 1), "reason"] != ""
+    assert not rows.loc[(0, 1), "rejected"]
+    assert rows.loc[(0, 2), "boundary"] == pytest.approx(CRITICAL, abs=1e-6)
+    # Pocock's constant for two looks.
+    assert rows.loc[(1, 2), "boundary"] == pytest.approx(2.1783, abs=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["any", "all"])
+def test_when_one_of_two_arms_is_claimed(rule):
+    arms = (THREE[0], TrialArm(name="works", effects={"y": 3.0}), THREE[1])
+    trial = group_sequential_design(
+        scenario(n=90, arms=arms), looks=(0.5,), options={"stop_when": rule}
+    )
+    found = observed(trial, 20)[0]
+    dropped = found.arms.set_index(["replicate", "arm"])["dropped_at"].unstack()
+    if rule == "any":
+        assert (found.trials["n_looks"] == 1).all()
+        assert (found.trials["stopped_for"] == "efficacy").all()
+        return
+    # The other arm goes on alone with the reference.
+    assert (found.trials["n_looks"] == 2).sum() > 15
+    assert (dropped["works"] == 1).all()
+    final = found.estimates.query("analysis == 'change' and look == 2")
+    assert set(final["comparison"]) == {"first"}
+    assert found.trials["success"].all()
+
+
+def test_numbers_stay_below_the_limit_of_the_look():
+    trial = sample_size_re_estimation_design(
+        scenario(effect=0.4, n=200), n_planned=100, options={"n_max": 130}
+    )
+    assert observed(trial, 60)[0].trials["n_enrolled"].max() == 130
+
+
+def test_margin_where_less_is_better():
+    lower = TrialEndpoint(name="y", measure="y", better="lower")
+    analysis = TrialAnalysis(name="change", endpoint="y", method="change", options={"margin": 0.3})
+    trial = scenario(n=60, endpoints=(lower,), analyses=(analysis,))
+    rows = observed(trial, 20)[0].estimates
+    exact = -ndtri(student.sf((0.3 - rows["estimate"]) / rows["std_error"], rows["df"]))
+    assert np.allclose(rows["z"], exact)
+
+
+def test_an_enrichment_is_alone_in_its_trial():
+    base = scenario(n=160, schedule=TrialSchedule(weeks=(0, 4, 8)))
+    trial = enrichment_design(base, subgroup={"marker": (1, 1)}, value=50, n_planned=100)
+    more = look(name="more", analysis="change", rule="group_sequential", options={})
+    with pytest.raises(DesignError, match="cannot be combined"):
+        observed(dataclasses.replace(trial, interims=(*trial.interims, more)), 2)

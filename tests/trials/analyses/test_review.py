@@ -111,6 +111,22 @@ def test_repeated_measures_while_on_treatment_are_those_of_values_carried_forwar
         assert (np.abs(other.estimate - found.estimate) > 1e-3).all()
 
 
+@pytest.mark.parametrize("baseline", ["none", "change"])
+def test_repeated_measures_at_complete_visits_are_two_sample_tests(baseline):
+    """Means by arm and visit and any covariance: at the last visit, what a t test compares."""
+    data = slope_trials(56, 3, (25, 20), dropout=0.0)
+    batch = run(analysis_of("mmrm", options={"baseline": baseline}, to_week=48), data)
+    y = measured(data, "volume")
+    y = y[..., 2] - (y[..., 0] if baseline == "change" else 0.0)
+    for row in range(3):
+        groups = [y[row][data.arm[row] == a] for a in (0, 1)]
+        pooled = sum(((g - g.mean()) ** 2).sum() for g in groups) / 43
+        error = np.sqrt(pooled * (1 / 25 + 1 / 20))
+        assert batch.estimate[row, 0] == pytest.approx(groups[1].mean() - groups[0].mean())
+        assert batch.std_error[row, 0] == pytest.approx(error, rel=FITTED)
+        assert batch.df[row, 0] == pytest.approx(43, rel=1e-4)
+
+
 @pytest.mark.parametrize("method", ["random_slope", "multivariate"])
 def test_a_shift_of_one_arm_does_not_move_slopes_in_a_later_window(method):
     data = slope_trials(53, 3, (25, 25), measures=("volume", "walk"), slopes=(-1.0, -0.5))
