@@ -72,8 +72,7 @@ def scenario(*, effect=0.0, n=100, arms=None, **changes):
     fields = {
         "name": "made by hand",
         "population": TrialPopulation(model="hand_made"),
-        "arms": arms
-        or (TrialArm(name="placebo"), TrialArm(name="treated", effects={"y": effect})),
+        "arms": arms or (TrialArm(name="placebo"), TrialArm(name="treated", effects={"y": effect})),
         "accrual": Accrual(n_subjects=n, years=2.0),
         "schedule": TrialSchedule(weeks=(0, 26, 52)),
         "endpoints": (

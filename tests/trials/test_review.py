@@ -35,6 +35,7 @@ from pmsstats.trials.scenario import (
     TrialPopulation,
     TrialSchedule,
 )
+from pmsstats.trials.sequential_rule import bounds_at, sequential_design
 from synthetic import generate_trials
 
 YEAR = 365.25
@@ -692,6 +693,8 @@ def test_when_one_of_two_arms_is_claimed(rule):
     if rule == "any":
         assert (found.trials["n_looks"] == 1).all()
         assert (found.trials["stopped_for"] == "efficacy").all()
+        # The trial is over: no arm was given up.
+        assert (dropped == 0).all(axis=None)
         return
     # The other arm goes on alone with the reference.
     assert (found.trials["n_looks"] == 2).sum() > 15
@@ -723,3 +726,32 @@ def test_an_enrichment_is_alone_in_its_trial():
     more = look(name="more", analysis="change", rule="group_sequential", options={})
     with pytest.raises(DesignError, match="cannot be combined"):
         observed(dataclasses.replace(trial, interims=(*trial.interims, more)), 2)
+
+
+def test_conditional_power_at_the_effect_of_the_plan():
+    rule = {"conditional_power": 0.3, "beta": 0.1}
+    trial = group_sequential_design(scenario(), looks=(0.4,), boundary="none", futility=rule)
+    lower = bounds_at(trial, [np.array([0.4])], 1, final=False)[1][0]
+    drift = CRITICAL + ndtri(0.9)
+    mean = math.sqrt(0.4) * lower + 0.6 * drift
+    assert ndtr((mean - CRITICAL) / math.sqrt(0.6)) == pytest.approx(0.3)
+
+
+def test_futility_spends_the_type_2_error_that_is_asked():
+    rule = {"spending": "ld_pocock", "beta": 0.1}
+    design = sequential_design(group_sequential_design(scenario(), looks=(0.5,), futility=rule), 1)
+    assert design is not None
+    assert design.power == pytest.approx(0.9)
+
+
+def test_subjects_who_are_in_stay_in():
+    base = scenario(n=200)
+    narrow = dataclasses.replace(
+        base, population=TrialPopulation(model="hand_made", settings={"sd": 0.2})
+    )
+    trial = sample_size_re_estimation_design(
+        narrow, n_planned=100, blinded=True, effect=0.56, value=0.2, options={"n_min": 10}
+    )
+    trials = observed(trial, 20)[0].trials
+    # When twenty are seen, in year 1.19, the hundred are in.
+    assert (trials["n_enrolled"] == 100).all()

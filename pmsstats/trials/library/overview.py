@@ -10,7 +10,7 @@ import pandas as pd
 
 from pmsstats.errors import DesignError
 from pmsstats.plots.published import plot_published
-from pmsstats.results import Result
+from pmsstats.results import Exclusion, Result
 from pmsstats.seeds import Seed, as_seed_sequence, stream
 from pmsstats.trials.library.entries import trial_library
 from pmsstats.trials.library.published import (
@@ -35,10 +35,13 @@ class LibraryComparison(Result):
         One per trial.
     origin : {"synthetic"}
         Trials are simulated.
+    exclusions : tuple of Exclusion
+        Always empty: nothing is left out.
     """
 
     comparisons: tuple[PublishedComparison, ...]
     origin: str = "synthetic"
+    exclusions: tuple[Exclusion, ...] = ()
 
     def headline(self) -> str:
         """Say how many published effects and conclusions the simulated trials give."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pmsstats.errors import DesignError
 from pmsstats.plots.published import plot_published
-from pmsstats.results import Result, format_interval, format_number, to_plain
+from pmsstats.results import Exclusion, Result, format_interval, format_number, to_plain
 from pmsstats.seeds import Seed
 from pmsstats.trials.library.entries import LibraryTrial, PublishedFinding, library_trial
 from pmsstats.trials.simulate import SimulationResult, simulate_trials
@@ -41,12 +41,15 @@ class PublishedComparison(Result):
         See :meth:`table`.
     origin : {"synthetic"}
         Trials are simulated.
+    exclusions : tuple of Exclusion
+        Always empty: nothing is left out.
     """
 
     trial: LibraryTrial
     simulation: SimulationResult
     rows: pd.DataFrame
     origin: str = "synthetic"
+    exclusions: tuple[Exclusion, ...] = ()
 
     def headline(self) -> str:
         """Say how the published effects lie among the simulated ones."""
@@ -116,10 +119,10 @@ class PublishedComparison(Result):
             "origin": self.origin,
         }
 
-    def __str__(self) -> str:
-        """Say how both results compare, what the paper gave, and what is assumed."""
+    def describe(self) -> str:
+        """Return how both results compare, what the paper gave, and what is assumed, as text."""
         remarks = "\n".join(f"- {text}" for text in self.remarks())
-        return f"{super().__str__()}\n\n{self.trial}\nSources and differences:\n{remarks}"
+        return f"{self}\n\n{self.trial}\nSources and differences:\n{remarks}"
 
 
 def simulate_published(
