@@ -168,7 +168,9 @@ def test_words(by_hand):
     assert "1 of 2 published effects" in headline
     assert "1 of 4 comparisons" in headline  # 29 of 42 trials find no difference of volume
     assert "analyses failed in up to 42 of them" in headline
-    assert str(by_hand).index("1 of 2 published") < str(by_hand).index("Taken from the paper")
+    assert by_hand.describe().index("1 of 2 published") < by_hand.describe().index(
+        "Taken from the paper"
+    )
     both = LibraryComparison(comparisons=(by_hand, by_hand))
     assert both.headline().startswith("Published trials simulated: 2; 2 of 4 printed effects")
     assert "2 of 8 comparisons" in both.headline()
@@ -190,7 +192,7 @@ def test_remarks_give_sources_and_differences(by_hand):
     remarks = by_hand.remarks()
     assert remarks[0].startswith("hazard: Montalban X, et al.")
     assert remarks[2] == "volume, in words: no number."
-    assert str(by_hand).endswith(remarks[-1])
+    assert by_hand.describe().endswith(remarks[-1])
 
 
 def test_dictionary_is_plain(by_hand):
@@ -251,7 +253,7 @@ def test_library_without_printed_numbers_is_drawn_in_words():
 
 
 def test_one_trial_by_name_prints_assumptions_and_table():
-    text = str(simulate_published("ms_stat", generate_trials, 40, seed=1))
+    text = simulate_published("ms_stat", generate_trials, 40, seed=1).describe()
     assert "70 per arm" in text
     assert "Assumed:" in text
     assert "whole-brain volume over 25 months" in text
