@@ -11,7 +11,7 @@ import pandas as pd
 
 from pmsstats.trials.final_analysis import analyses_at_end
 from pmsstats.trials.outcomes import BlockOutcome
-from pmsstats.trials.scenario import Scenario
+from pmsstats.trials.scenario import Scenario, TrialAnalysis
 
 __all__ = [
     "OPERATING_COLUMNS",
@@ -201,20 +201,23 @@ def final_answers(estimates: pd.DataFrame) -> pd.DataFrame:
     return estimates[~estimates.duplicated(keys, keep="last")].reset_index(drop=True)
 
 
-def benefit_sign(rows: pd.DataFrame) -> int:
+def benefit_sign(rows: pd.DataFrame, margin: float = 0.0) -> int:
     """Say which sign of an estimate is the patient's gain.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        Columns ``estimate z``: a positive `z` is a gain.
+        Columns ``estimate std_error z``: a positive `z` is a gain, or a loss below the margin.
+    margin : float
+        Of non-inferiority, on the scale of the estimate.
 
     Returns
     -------
     int
         1 or -1.
     """
-    return -1 if float(np.nansum(rows["estimate"] * rows["z"])) < 0 else 1
+    gain = rows["z"] - margin / rows["std_error"] if margin else rows["z"]
+    return -1 if float(np.nansum(rows["estimate"] * gain)) < 0 else 1
 
 
 def analyses_that_claim(scenario: Scenario) -> frozenset[str]:
@@ -295,12 +298,14 @@ def _true_values(truth: pd.DataFrame | None) -> _Truth:
     }
 
 
-def _is_null(true: tuple[float, float] | None, sign: int) -> bool:
-    """Say whether a rejection would be an error: there is no gain."""
+def _is_null(true: tuple[float, float] | None, rows: pd.DataFrame, analysis: TrialAnalysis) -> bool:
+    """Say whether a rejection would be an error: there is no gain, or a loss of the margin."""
     if true is None:
         return False
     value, error = true
-    return value == 0 or sign * value < -_HARM_IN_ERRORS * error
+    margin = float(analysis.options.get("margin", 0.0))
+    above = benefit_sign(rows, margin) * value + margin
+    return above == 0 or above < -_HARM_IN_ERRORS * error
 
 
 def _ids(outcome: BlockOutcome) -> np.ndarray:
@@ -333,7 +338,7 @@ def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Ite
         known = true.get((analysis, comparison))
         usable = rows[np.isfinite(rows["estimate"]) & np.isfinite(rows["std_error"])]
         if analysis in tested:
-            name = "type1_error" if _is_null(known, benefit_sign(rows)) else "power"
+            name = "type1_error" if _is_null(known, rows, scenario.analysis(analysis)) else "power"
             rejected = _happened(replicates, rows)
             answered = np.zeros(len(replicates), dtype=bool)
             answered[usable["replicate"].to_numpy() - replicates[0]] = True
@@ -384,7 +389,8 @@ def _families(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterat
     if len(groups) < 2:
         return
     hits = {c: _happened(replicates, rows) for c, rows in groups}
-    null = [c for c, rows in groups if _is_null(true.get((primary, c)), benefit_sign(rows))]
+    decides = scenario.analysis(primary)
+    null = [c for c, rows in groups if _is_null(true.get((primary, c)), rows, decides)]
     real = [c for c in hits if c not in null]
     if null:
         errors = np.any([hits[c] for c in null], axis=0)

@@ -16,7 +16,7 @@ from pmsstats.trials.records import Answers
 from pmsstats.trials.scenario import Scenario, TrialAnalysis, TrialArm
 from pmsstats.trials.trial_state import TrialState
 
-__all__ = ["TRIAL_OPTIONS", "ask", "concurrent_only", "data_at"]
+__all__ = ["TRIAL_OPTIONS", "ask", "concurrent_only", "data_at", "without_trial_options"]
 
 TRIAL_OPTIONS = ("after", "margin", "controls")
 """Options of an analysis that the trial deals with, and not its method."""
@@ -80,7 +80,7 @@ def ask(
         Rows that could not be analysed say why.
     """
     analysis = state.scenario.analysis(name)
-    bare = _without_trial_options(state.scenario, name)
+    bare = without_trial_options(state.scenario, name)
     if not state.by_arm or analysis.options.get("by", "arm") == "factor":
         batch = _analyse(state.scenario, bare, data, state.scenario.arm_names[1:])
         answers = _whole(analysis, batch, replicates, year)
@@ -115,7 +115,7 @@ def _by_arm(
     when: tuple[np.ndarray, np.ndarray],
 ) -> Answers:
     """Ask about groups of trials that have the same arms left."""
-    bare = _without_trial_options(state.scenario, analysis.name)
+    bare = without_trial_options(state.scenario, analysis.name)
     replicates, year = when
     groups = _groups(state.scenario, analysis, asked)
     if len(groups) == 1 and asked.all():
@@ -195,8 +195,21 @@ def concurrent_only(data: TrialArrays, arm: TrialArm) -> TrialArrays:
 
 
 @lru_cache(maxsize=256)
-def _without_trial_options(scenario: Scenario, name: str) -> TrialAnalysis:
-    """Return an analysis as its method knows it."""
+def without_trial_options(scenario: Scenario, name: str) -> TrialAnalysis:
+    """Return an analysis as its method knows it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The trial.
+    name : str
+        Of the analysis.
+
+    Returns
+    -------
+    TrialAnalysis
+        Without the options that the trial deals with.
+    """
     analysis = scenario.analysis(name)
     options = {k: v for k, v in analysis.options.items() if k not in TRIAL_OPTIONS}
     return dataclasses.replace(analysis, options=options)

@@ -16,6 +16,7 @@ from pmsstats.cohort.trial_arrays import TrialArrays
 from pmsstats.results import to_plain
 from pmsstats.seeds import REPLICATES_PER_CELL
 from pmsstats.trials.blocks import TrialEngine
+from pmsstats.trials.questions import without_trial_options
 from pmsstats.trials.scenario import Accrual, Scenario, TrialAnalysis, TrialDropout
 
 __all__ = ["SUBJECTS_OF_TRUTH", "complete_trial", "null_arms", "true_values", "truth_key"]
@@ -235,7 +236,8 @@ def _simulated(
 ) -> list[_Known]:
     """Average the estimates of a large trial."""
     complete = _complete(scenario, data.n_subjects)
-    batch = engine.analyse(complete, analysis, data, arms=scenario.arm_names[1:])
+    bare = without_trial_options(scenario, analysis.name)
+    batch = engine.analyse(complete, bare, data, arms=scenario.arm_names[1:])
     rows: list[_Known] = []
     for k, name in enumerate(batch.comparisons):
         estimate, error = batch.estimate[:, k], batch.std_error[:, k]

@@ -31,6 +31,7 @@ from pmsstats.trials.scenario import (
     TrialPopulation,
     TrialSchedule,
 )
+from pmsstats.trials.simulate import simulate_trials
 from synthetic import generate_trials
 
 MC = 4
@@ -217,3 +218,18 @@ def test_promising_zone_buys_power_with_subjects():
     assert 120 < found["n_enrolled"].mean() < 180
     with pytest.raises(DesignError, match="threshold"):
         multi_arm_multi_stage_design(STAGES, interim_analysis="slope", value=0.5)
+
+
+def test_simulated_delayed_start_has_power_at_its_margin_and_no_error_there():
+    """Equal slopes after the switch are what the margin allows: to claim so is right."""
+    longer = dataclasses.replace(BASE, schedule=TrialSchedule(weeks=(0, 26, 52, 78, 104, 130, 156)))
+    trial = delayed_start_design(
+        longer, switch_week=78, margin=0.3,
+        end_analysis=TrialAnalysis(name="end", endpoint="brain", method="change"),
+    )  # fmt: skip
+    result = simulate_trials(trial, generate_trials, 400, seed=3, truth=20_000)
+    power, error = result.value("power")
+    assert power > 0.1 + MC * error
+    assert "type1_error" not in set(result.table()["quantity"])
+    true, _ = result.value("truth", analysis="before_switch")
+    assert abs(true - 0.24) < 0.02

@@ -106,9 +106,7 @@ def _last_look(window: TrialWindow, measure: str) -> np.ndarray:
     """Return the day up to which events were counted before the window: nobody misses week 0."""
     before = window.data.values[measure][..., : int(window.visits[0]) + 1]
     days = np.broadcast_to(np.asarray(window.data.day)[..., : before.shape[-1]], before.shape)
-    looked = ~np.isnan(before)
-    looked[..., 0] = True
-    return np.where(looked, days, 0.0).max(axis=-1)
+    return np.where(np.isnan(before), 0.0, days).max(axis=-1)
 
 
 def _relapses(window: TrialWindow) -> tuple[np.ndarray, np.ndarray]:
