@@ -43,6 +43,7 @@ _COURSE = {
     "expected_events": "Events at the end, on average",
     "stopped_for_efficacy": "Stops early: effect shown",
     "stopped_for_futility": "Stops early: futile",
+    "passed_interim": "Passes the interim look",
     "dropped": "Arm is dropped",
     "failed": "The trial gives no answer",
 }
@@ -51,7 +52,7 @@ _RATES = frozenset({
     "success", "closed_form", "power", "type1_error", "power_given_answer",
     "type1_error_given_answer", "disjunctive_power", "conjunctive_power", "familywise_error",
     "best_arm_kept", "coverage", "bias_eliminated_coverage", "stopped_for_efficacy",
-    "stopped_for_futility", "dropped", "failed",
+    "stopped_for_futility", "passed_interim", "dropped", "failed",
 })  # fmt: skip
 _WHOLE = "all trials"
 _ERRORS = "In brackets: Monte Carlo error."

@@ -30,10 +30,17 @@ Backend: TypeAlias = Literal["serial", "processes", "dask"]
 Finished: TypeAlias = tuple[BlockTask, BlockOutcome]
 _MOST_LOSSES = 3  # a block that outlives no worker so often is at fault itself
 _PARCELS_WAITING_PER_WORKER = 3  # handed out, so that a worker never waits for the next
-_SECONDS_PER_PARCEL = 0.1  # much more than to send it, much less than anyone minds to wait
+_SECONDS_PER_PARCEL = 0.2  # much more than to send it, much less than anyone minds to wait
 _SCENARIOS_REMEMBERED = 8  # by a worker
 _SECONDS_TO_CONNECT = 5
 _SECONDS_IDLE = 120
+_QUIET_CLUSTER = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "2s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.scheduler.active-memory-manager.start": False,
+}  # what a cluster of a few processes for one simulation watches, by default 10 to 100 times as often
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
@@ -411,7 +418,7 @@ def _local_cluster(n_workers: int) -> Iterator[str]:
     import distributed
 
     try:
-        with dask.config.set({"distributed.worker.profile.enabled": False}):  # nobody looks at it
+        with dask.config.set(_QUIET_CLUSTER):
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -217,7 +218,7 @@ class Scenario:
         """Return plain JSON types: what differs from the defaults, as in ``scenario.toml``."""
         return _plain(self)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that the simulated numbers depend on: all but name and citation."""
         content = {k: v for k, v in self.to_dict().items() if k not in {"name", "citation"}}

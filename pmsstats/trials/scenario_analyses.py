@@ -78,7 +78,7 @@ class TrialAnalysis:
     strategies : mapping of str to str
         Intercurrent event and how the estimand deals with it: ``treatment_policy`` (default),
         ``hypothetical``, ``while_on_treatment``, ``composite``; for imputation also ``JR``,
-        ``CR``, ``CIR``.
+        ``CR``, ``CIR``, ``LMCF``. A principal stratum cannot be asked for.
     subgroup : mapping of str to list of float
         Ranges of baseline values: only these subjects are analysed.
     options : mapping of str to object

@@ -179,7 +179,7 @@ class TrialDropout:
     ----------
     share : float
         Of the subjects, who leave before the last planned visit, where nothing else makes them
-        leave: a constant hazard.
+        leave: a constant hazard. Under ``"mar"`` and ``"mnar"`` that of those who never worsen.
     mechanism : {"mcar", "mar", "mnar"}
         Who leaves more, as :class:`synthetic.MissingnessModel` says.
     log_hazard : float

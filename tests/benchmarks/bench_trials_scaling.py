@@ -20,13 +20,12 @@ import sys
 import time
 from functools import partial
 
-import distributed
 import psutil
 from joblib.externals.loky import get_reusable_executor
 from timing import machine
 
 import synthetic
-from pmsstats.trials.execution import _ONE_THREAD
+from pmsstats.trials.execution import _ONE_THREAD, _local_cluster
 from pmsstats.trials.scenario import (
     Accrual,
     DecisionRule,
@@ -113,15 +112,13 @@ def main() -> None:
     n = int(sys.argv[1]) if sys.argv[1:] else N_TRIALS
     print(f"{machine()}; {n:,} trials, blocks of {BLOCK}; medians of {ROUNDS} rounds in turn")
     print(f"  load when it began: {os.getloadavg()[0]:.1f}")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
+    with _local_cluster(2) as scheduler:  # as `backend="dask"` starts it
         pool = {"backend": "processes", "block_size": BLOCK}
         places = {
             "this process": {"block_size": BLOCK},
             ONE: pool | {"n_workers": 1},
             TWO: pool | {"n_workers": 2},
-            DASK: {"scheduler": cluster.scheduler_address, "block_size": BLOCK},
+            DASK: {"scheduler": scheduler, "block_size": BLOCK},
         }
         found = medians(n, places)
     for name, (wall, processor) in found.items():
