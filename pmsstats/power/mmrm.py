@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.by_precision import check_asked, effect_to_find
 from pmsstats.power.effects import TreatmentEffect, resolve_effect
 from pmsstats.power.mmrm_design import BaselineUse, MMRMDesign, MMRMDf
 from pmsstats.power.result import PowerResult
@@ -20,7 +21,6 @@ from pmsstats.power.solving import (
     check_rates,
     power_curve,
     smallest_arms,
-    solve_continuous,
     solve_n,
 )
 from pmsstats.power.visit_covariance import VisitCovariance
@@ -31,7 +31,6 @@ MMRMTarget = Literal["n", "effect"]
 Arms = VisitCovariance | tuple[VisitCovariance, VisitCovariance]
 Retention = Sequence[float] | Sequence[Sequence[float]]
 
-_LARGEST = 60.0  # standard errors: an effect that any trial finds
 _LU_LUO_CHEN = (
     "Lu K, Luo X, Chen PY. Sample size estimation for repeated measures analysis in randomized "
     "clinical trials with missing data. Int J Biostat 2008;4(1):9. doi:10.2202/1557-4679.1098."
@@ -192,7 +191,7 @@ def sample_size_mmrm(
     given = dict(locals())
     check_choice("solve", solve, get_args(MMRMTarget))
     check_rates(alpha, power, sides)
-    _check_asked(solve, n, given)
+    check_asked(given, asks_power="power_mmrm")
     design = _design(given)
     if solve == "effect":
         return _solve_effect(design, given)
@@ -202,19 +201,6 @@ def sample_size_mmrm(
     total = solve_n(lambda size: power_of(design.split(size), treatment.value), power)
     sizes = smallest_arms(lambda arms: power_of(arms, treatment.value), total, power, ratio)
     return _result(design, treatment, given, sizes=sizes, target="n", value=total)
-
-
-def _check_asked(solve: str, n: object, given: dict[str, Any]) -> None:
-    """Refuse that what is asked for is given, or what is needed is not."""
-    if solve == "n" and n is not None:
-        raise DesignError(
-            f"solve='n' asks for the subjects, but `n={n!r}` is given. Leave it out, or ask "
-            "power_mmrm for the power."
-        )
-    if solve == "effect" and n is None:
-        raise DesignError("solve='effect' needs `n`, the subjects randomised.")
-    if solve == "effect" and (given["effect"] is not None or given["slowing"] is not None):
-        raise DesignError("solve='effect' asks for the effect: leave `effect` and `slowing` out.")
 
 
 def _design(given: dict[str, Any]) -> MMRMDesign:
@@ -246,13 +232,14 @@ def _solve_effect(design: MMRMDesign, given: dict[str, Any]) -> PowerResult:
     design.check_estimable(sizes)
     power_of = design.power_of()
     std_error = math.sqrt(design.precision(sizes)[0])
-    size = solve_continuous(
-        lambda effect: power_of(sizes, effect), given["power"], (0.0, _LARGEST * std_error)
+    treatment = effect_to_find(
+        lambda effect: power_of(sizes, effect),
+        std_error,
+        power=given["power"],
+        rate=given["rate"],
+        ageing_rate=given["ageing_rate"],
     )
-    scale = resolve_effect(0.0, None, given["rate"], given["ageing_rate"]).scale
-    value = size if scale is None else -math.copysign(size, scale)
-    treatment = TreatmentEffect(value=value, scale=scale)
-    return _result(design, treatment, given, sizes=sizes, target="effect", value=value)
+    return _result(design, treatment, given, sizes=sizes, target="effect", value=treatment.value)
 
 
 def _result(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.by_precision import power_by_precision
 from pmsstats.power.expected_fit import FEWEST, ExpectedFit, Pattern, expect_fit
-from pmsstats.power.rejection import rejection_probability
 from pmsstats.power.schedule import checked_retention, last_visit_shares
 from pmsstats.power.solving import check_choice, check_rates, check_real, split_arms
 from pmsstats.power.visit_covariance import VisitCovariance
@@ -225,16 +225,9 @@ class MMRMDesign:
             Of ``(n_reference, n_treated)`` and the effect. A one-sided test looks in the
             direction of the effect.
         """
-        precision = lru_cache(maxsize=256)(self.precision)
-
-        def power(n: Sizes, effect: float) -> float:
-            if not self.is_estimable(n):
-                return self.alpha
-            variance, df = precision(n)
-            shift = abs(effect) / math.sqrt(variance)
-            return float(rejection_probability(shift, alpha=self.alpha, sides=self.sides, df=df))
-
-        return power
+        return power_by_precision(
+            self.precision, is_estimable=self.is_estimable, alpha=self.alpha, sides=self.sides
+        )
 
     def split(self, n_total: float) -> Sizes:
         """Return the subjects of both arms, without rounding.

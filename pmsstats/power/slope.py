@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.by_precision import check_asked, effect_to_find
 from pmsstats.power.effects import TreatmentEffect, resolve_effect
 from pmsstats.power.expected_fit import check_sizes
 from pmsstats.power.result import PowerResult
@@ -52,7 +53,6 @@ _SHORTEST = 1 / 52
 _MOST_SCANS = 60
 _GRID = 240  # durations tried before the crossing is refined
 _ARMS = ("reference", "treated")
-_LARGEST = 60.0  # standard errors: an effect that any trial finds
 
 
 def power_slope(
@@ -241,7 +241,8 @@ def sample_size_slope(
     given = dict(locals())
     check_choice("solve", solve, get_args(SlopeTarget))
     check_rates(alpha, power, sides)
-    _check_asked(solve, n, given)
+    check_choice("keep", keep, get_args(Kept))
+    check_asked(given, asks_power="power_slope")
     design = _design(given)
     if solve == "effect":
         return _solve_effect(design, given)
@@ -255,20 +256,6 @@ def sample_size_slope(
             "`dropout`, the share that leaves in each year."
         )
     return (_solve_duration if solve == "duration" else _solve_scans)(design, treatment, given)
-
-
-def _check_asked(solve: str, n: object, given: dict[str, Any]) -> None:
-    """Refuse that what is asked for is given, or what is needed is not."""
-    check_choice("keep", given["keep"], get_args(Kept))
-    if solve == "n" and n is not None:
-        raise DesignError(
-            f"solve='n' asks for the subjects, but `n={n!r}` is given. Leave it out, or ask "
-            "power_slope for the power."
-        )
-    if solve != "n" and n is None:
-        raise DesignError(f"solve={solve!r} needs `n`, the subjects randomised.")
-    if solve == "effect" and (given["effect"] is not None or given["slowing"] is not None):
-        raise DesignError("solve='effect' asks for the effect: leave `effect` and `slowing` out.")
 
 
 def _design(given: dict[str, Any]) -> SlopeDesign:
@@ -307,13 +294,14 @@ def _solve_effect(design: SlopeDesign, given: dict[str, Any]) -> PowerResult:
     check_sizes(sizes, design.test)
     power_of = design.power_of()
     std_error = math.sqrt(design.precision(sizes)[0])
-    size = solve_continuous(
-        lambda effect: power_of(sizes, effect), given["power"], (0.0, _LARGEST * std_error)
+    treatment = effect_to_find(
+        lambda effect: power_of(sizes, effect),
+        std_error,
+        power=given["power"],
+        rate=given["rate"],
+        ageing_rate=given["ageing_rate"],
     )
-    scale = resolve_effect(0.0, None, given["rate"], given["ageing_rate"]).scale
-    value = size if scale is None else -math.copysign(size, scale)
-    treatment = TreatmentEffect(value=value, scale=scale)
-    return _result(design, treatment, given, sizes=sizes, target="effect", value=value)
+    return _result(design, treatment, given, sizes=sizes, target="effect", value=treatment.value)
 
 
 def _solve_duration(

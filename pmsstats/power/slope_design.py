@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.by_precision import power_by_precision
 from pmsstats.power.expected_fit import FEWEST, ExpectedFit, expect_fit
-from pmsstats.power.rejection import rejection_probability
 from pmsstats.power.schedule import VisitSchedule, retention_of_arms
 from pmsstats.power.slope_variance import (
     SlopeModel,
@@ -244,16 +244,13 @@ class SlopeDesign:
             Of ``(n_reference, n_treated)`` and the difference of slopes. A one-sided test looks
             in the direction of the effect.
         """
-        precision = lru_cache(maxsize=256)(self.precision)
+        return power_by_precision(
+            self.precision, is_estimable=self._is_estimable, alpha=self.alpha, sides=self.sides
+        )
 
-        def power(n: Sizes, effect: float) -> float:
-            if self.test != "normal" and sum(n) < FEWEST:
-                return self.alpha  # nothing is left to estimate a variance from
-            variance, df = precision(n)
-            shift = abs(effect) / math.sqrt(variance)
-            return float(rejection_probability(shift, alpha=self.alpha, sides=self.sides, df=df))
-
-        return power
+    def _is_estimable(self, n: Sizes) -> bool:
+        """Return whether anything is left to estimate a variance from, where the test needs it."""
+        return self.test == "normal" or sum(n) >= FEWEST
 
     def split(self, n_total: float) -> Sizes:
         """Return the subjects of both arms, without rounding.

@@ -40,7 +40,7 @@ _QUIET_CLUSTER = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
     "distributed.scheduler.active-memory-manager.start": False,
-}  # what a cluster of a few processes for one simulation watches, by default 10 to 100 times as often
+}  # what a local cluster watches of itself, many times less often than by default
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
