@@ -25,6 +25,9 @@ __all__ = [
     "real",
 ]
 
+_MOST_NAMES = 12
+"""Measures that an error message lists."""
+
 
 class TrialScenario(Protocol):
     """What is read of a scenario.
@@ -109,14 +112,17 @@ def check_measures(wanted: Iterable[str], offered: Iterable[str], model: str) ->
     Raises
     ------
     DesignError
-        With the nearest name, and all of them.
+        With the nearest name, and the first of them.
     """
     names = tuple(offered)
+    more = len(names) - _MOST_NAMES
+    rest = f" and {more} more (`pmsstats measures` lists them)" if more > 0 else ""
     for name in wanted:
         if name not in names:
             raise DesignError(
                 f"An endpoint needs the measure {name!r}, which the model {model!r} does not "
-                f"produce.{nearest(str(name), names)} It produces: {', '.join(names)}."
+                f"produce.{nearest(str(name), names)} It produces: "
+                f"{', '.join(names[:_MOST_NAMES])}{rest}."
             )
 
 

@@ -176,7 +176,7 @@ def _help(function: Callable[..., Any]) -> dict[str, str]:
             texts.setdefault(name, "")
             texts[name] = f"{texts[name]} {line.strip()}".strip()
     return {
-        name: text.replace("`", "").partition(". ")[0].rstrip(".") + "."
+        name: re.sub(r" ?\[\d+\]_", "", text.replace("`", "")).partition(". ")[0].rstrip(".") + "."
         for name, text in texts.items()
         if not text.startswith("See ") and ":func:" not in text.partition(";")[0]
     }

@@ -108,6 +108,7 @@ def plot_designs(
     ]
     _rows_down(ax, labels)
     words = quantity.replace("_", " ").replace("type1", "type I")
+    words = words.replace("passed interim", "goes on after the interim look")
     ax.set_xlabel(f"{words[:1].upper()}{words[1:]}{' (%)' if is_share else ''}")
     stamp_origin(ax, origin)
     return ax

@@ -11,16 +11,26 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy import optimize
 
 from pmsstats.errors import DesignError
 from pmsstats.power.piecewise import PiecewiseHazard
 from pmsstats.power.solving import check_real
 
-__all__ = ["Accrual", "ArmCourse", "EventTrial", "arm_course", "log_rank_drift", "yearly_hazard"]
+__all__ = [
+    "Accrual",
+    "ArmCourse",
+    "EventTrial",
+    "arm_course",
+    "average_log_hazard_ratio",
+    "log_rank_drift",
+    "yearly_hazard",
+]
 
 _NODES = 12  # of Gauss and Legendre on a piece where all rates are constant
 _LONGEST_PIECE = 1.0  # cumulative hazard per piece, so that the nodes are enough
 _MOST_PIECES = 200
+_STRONGEST = 30.0  # log hazard ratio on average that is considered
 _INSTANT = 1e-12  # years: an analysis at the first entry has a grid as well
 
 
@@ -277,8 +287,7 @@ def log_rank_drift(
     -------
     tuple of float
         Mean of the standardised statistic (below 0 where the treated have fewer events), expected
-        events less those expected without effect in the treated arm, and its variance: their
-        quotient is the average log hazard ratio.
+        events less those expected without effect in the treated arm, and its variance.
 
     Notes
     -----
@@ -299,3 +308,45 @@ def log_rank_drift(
     score = float(weight @ (rates[1] - total * share))
     variance = float(weight @ (total * share * (1.0 - share)))
     return (score / math.sqrt(variance) if variance > 0 else 0.0), score, variance
+
+
+def average_log_hazard_ratio(arms: tuple[ArmCourse, ArmCourse], n: tuple[float, float]) -> float:
+    """Return what a Cox model with treatment alone estimates in a large trial.
+
+    Parameters
+    ----------
+    arms : pair of ArmCourse
+        Reference and treated.
+    n : pair of float
+        Subjects in each.
+
+    Returns
+    -------
+    float
+        The log hazard ratio, if that is one throughout; else an average of it; 0 without events.
+
+    Notes
+    -----
+    The root in ``b`` of the expected score of the partial likelihood [1]_: with at-risk ratio
+    ``phi``, deaths of the treated less those of both arms times
+    ``phi exp(b) / (1 + phi exp(b))``.
+
+    References
+    ----------
+    .. [1] Struthers CA, Kalbfleisch JD. Misspecified proportional hazard models. Biometrika
+       1986;73:363-369. doi:10.1093/biomet/73.2.363
+    """
+    first, second = (n[i] * arms[i].at_risk for i in (0, 1))
+    treated = arms[1].weight * n[1] * arms[1].rate
+    total = arms[0].weight * n[0] * arms[0].rate + treated
+    seen = total > 0
+
+    def score(b: float) -> float:
+        tilted = second[seen] * math.exp(b)
+        return float(treated.sum() - total[seen] @ (tilted / (first[seen] + tilted)))
+
+    if abs(score(0.0)) <= 1e-14 * total.sum():
+        return 0.0
+    if score(-_STRONGEST) <= 0 or score(_STRONGEST) >= 0:
+        return math.copysign(_STRONGEST, score(0.0))  # an arm without events
+    return float(optimize.brentq(score, -_STRONGEST, _STRONGEST, xtol=1e-12))

@@ -6,10 +6,10 @@ import math
 from functools import lru_cache
 
 from pmsstats.errors import DesignError
-from pmsstats.power.lakatos import ArmCourse, log_rank_drift
+from pmsstats.power.lakatos import ArmCourse, average_log_hazard_ratio
 from pmsstats.power.log_rank_trial import LogRankTrial, make_trial
 from pmsstats.power.piecewise import PiecewiseHazard
-from pmsstats.power.result import PowerResult
+from pmsstats.power.result import PowerResult, years_words
 from pmsstats.power.solving import (
     arm_sizes,
     check_choice,
@@ -241,9 +241,22 @@ def _check_given(solve: str, **given: object) -> None:
 _Solved = tuple[LogRankTrial, tuple[int, int], float]
 
 
+def _check_sets_in(design: LogRankTrial) -> None:
+    """Refuse an effect that sets in after the trial."""
+    trial = design.trial
+    if trial.ratio.breaks and trial.ratio.rates[0] == 1 and trial.ratio.breaks[0] >= trial.duration:
+        raise DesignError(
+            "`delay`: no number of subjects will do, and no effect is large enough, because the "
+            f"hazard ratio is 1 until {years_words(trial.ratio.breaks[0])} after randomisation, "
+            f"and even the first subject is followed for {years_words(trial.duration)} only. Give "
+            "a longer `follow_up` or `accrual`, or a shorter `delay`."
+        )
+
+
 def _solve_n(design: LogRankTrial, n: object, power: float) -> _Solved:
     """Find the subjects."""
     del n
+    _check_sets_in(design)
     courses = design.trial.arms()
     if abs(design.drift(courses, (1.0, design.ratio))) < 1e-12:
         raise DesignError(
@@ -260,6 +273,7 @@ def _solve_n(design: LogRankTrial, n: object, power: float) -> _Solved:
 
 def _solve_effect(design: LogRankTrial, n: int | tuple[int, int], power: float) -> _Solved:
     """Find the hazard ratio below 1."""
+    _check_sets_in(design)
     arms = arm_sizes(n, design.ratio)
 
     def power_of(size: float) -> float:
@@ -295,12 +309,16 @@ def _result(
 ) -> PowerResult:
     """Gather an answer."""
     courses = design.trial.arms()
-    score, variance = log_rank_drift(courses, arms)[1:]
     constant = design.trial.ratio.is_constant and not (
         design.trial.off_treatment or design.trial.drop_in
     )
-    average = score / variance if variance > 0 else 0.0
-    effect = math.log(design.trial.ratio.rates[0]) if constant else average
+    effect = (
+        math.log(design.trial.ratio.rates[0])
+        if constant
+        else average_log_hazard_ratio(courses, arms)
+    )
+
+    sought = value if solved_for == "effect" else None
 
     @lru_cache(maxsize=8)
     def course_of(size: float) -> tuple[LogRankTrial, tuple[ArmCourse, ArmCourse]]:
@@ -323,7 +341,7 @@ def _result(
         effect_unit="log hazard ratio",
         assumptions=design.words(arms),
         inputs=inputs,
-        details=_details(design, arms, courses, effect),
+        details=_details(design, arms, courses, effect, None if constant else sought),
         curve=power_curve(power_of, n_total=float(sum(arms)), effect=effect, smallest=_SMALLEST),
         references=(_REFERENCES[design.method],),
     )
@@ -334,11 +352,15 @@ def _details(
     arms: tuple[int, int],
     courses: tuple[ArmCourse, ArmCourse],
     effect: float,
+    sought: float | None,
 ) -> tuple[tuple[str, float, str], ...]:
-    """Return events, times and the expected statistic."""
+    """Return hazard ratios, events, times and the expected statistic."""
+    full = "treated over reference, where treatment acts"
+    acting = () if sought is None else (("hazard_ratio_in_full", math.exp(sought), full),)
     events = [size * course.events for size, course in zip(arms, courses, strict=True)]
     return (
         ("hazard_ratio", math.exp(effect), "treated over reference, on average"),
+        *acting,
         ("n_events", sum(events), "events"),
         ("n_events_reference", events[0], "events"),
         ("n_events_treated", events[1], "events"),

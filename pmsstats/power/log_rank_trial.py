@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 from pmsstats.errors import DesignError
 from pmsstats.power.lakatos import Accrual, ArmCourse, EventTrial, log_rank_drift, yearly_hazard
 from pmsstats.power.piecewise import PiecewiseHazard
+from pmsstats.power.result import years_words
 from pmsstats.power.solving import check_choice, check_dropout, check_rates, check_real
 from pmsstats.power.wording import arms_words, level_words
 
@@ -164,11 +165,11 @@ def _ratio_words(ratio: PiecewiseHazard) -> str:
 def _accrual_words(trial: EventTrial) -> str:
     """Say how subjects enter, and how long the last is followed."""
     if trial.accrual.years == 0:
-        return f"all followed for {trial.follow_up:.3g} years"
+        return f"all followed for {years_words(trial.follow_up)}"
     even = len(set(trial.accrual.weights)) == 1
     return (
-        f"{'even' if even else 'uneven'} accrual over {trial.accrual.years:g} years with the last "
-        f"followed for {trial.follow_up:.3g} years"
+        f"{'even' if even else 'uneven'} accrual over {years_words(trial.accrual.years)} with the "
+        f"last followed for {years_words(trial.follow_up)}"
     )
 
 

@@ -15,7 +15,7 @@ from pmsstats.results import Exclusion, Result, format_number, to_plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PowerResult"]
+__all__ = ["PowerResult", "years_words"]
 
 _UNITS = {"duration": "years", "n_scans": "scans"}
 
@@ -103,7 +103,7 @@ class PowerResult(Result):
             "power": f"{subjects} give {power} to find an effect of {effect}",
             "effect": f"With {subjects}, the effect found with {power} is {effect}",
             "duration": f"With {subjects}, {power} to find an effect of {effect} takes "
-            f"{self.value:.3g} years",
+            f"{self._time()}",
             "n_scans": f"With {subjects}, {power} to find an effect of {effect} takes "
             f"{_whole_up(self.value):g} scans of each subject",
         }
@@ -113,6 +113,14 @@ class PowerResult(Result):
             level = f"{100 * self.conf_level:g} % interval from the pilot data"
             interval = f" ({level}: {low} to {high} subjects)"
         return words[self.solved_for] + interval
+
+    def _time(self) -> str:
+        """Say a duration, and from when it counts where subjects enter one after another."""
+        times = {name: value for name, value, _ in self.details}
+        follow_up, total = times.get("follow_up"), times.get("duration")
+        if follow_up is None or total is None or follow_up == total:
+            return years_words(self.value)
+        return f"{years_words(follow_up)} after the last entry, {years_words(total)} from the first"
 
     def _subjects(self) -> str:
         """Say how many subjects there are, and in which arms."""
@@ -184,6 +192,28 @@ class PowerResult(Result):
                 for name, value, unit in self.details
             ],
         }
+
+
+def years_words(years: float) -> str:
+    """Say a number of years.
+
+    Parameters
+    ----------
+    years : float
+        Rounded to three digits.
+
+    Returns
+    -------
+    str
+        For example ``"1 year"``.
+
+    Examples
+    --------
+    >>> years_words(1.0), years_words(2.504)
+    ('1 year', '2.5 years')
+    """
+    text = f"{years:.3g}"
+    return f"{text} year{'' if text == '1' else 's'}"
 
 
 def _whole_up(value: float) -> float:

@@ -75,9 +75,11 @@ def check_real(
         below = value <= high if ends[1] == "]" else value < high
         if above and below:
             return float(value)
+    percent = number and (low, high) == (0.0, 1.0) and 1 < value <= 100
     raise DesignError(
         f"`{name}` must be a number{' of ' + unit if unit else ''} "
         f"{_interval_words(low, high, ends)}, got {value!r}."
+        f"{f' {value:g} % is {value / 100:g}.' if percent else ''}"
     )
 
 

@@ -43,10 +43,14 @@ _COURSE = {
     "expected_events": "Events at the end, on average",
     "stopped_for_efficacy": "Stops early: effect shown",
     "stopped_for_futility": "Stops early: futile",
-    "passed_interim": "Passes the interim look",
+    "passed_interim": "Goes on after the interim look",
     "dropped": "Arm is dropped",
     "failed": "The trial gives no answer",
 }
+_OF_COMPARISONS = frozenset({
+    *_ESTIMATES, "power", "type1_error", "power_given_answer", "type1_error_given_answer",
+    "closed_form", "passed_interim", "dropped", "best_arm_kept",
+})  # fmt: skip
 _SIGNED = frozenset({"relative_bias", "model_se_relative_error"})
 _RATES = frozenset({
     "success", "closed_form", "power", "type1_error", "power_given_answer",
@@ -89,7 +93,7 @@ def operating_tables(
     finds, same = _without_repeats(finds)
     blocks = [
         ("Does it find what there is?", _long(finds, _FINDS, "How often trials succeed.", same)),
-        ("Is the estimate right?", _by_analysis(estimates, scales)),
+        ("Is the estimate right?", _by_analysis(estimates, scales, records)),
         (
             "How large, how long, and where does it end?",
             _long(_without_single_look(course), _COURSE, "Size and course of the trials.", ()),
@@ -157,19 +161,35 @@ def designs_table(rows: pd.DataFrame) -> ReportTable:
     Returns
     -------
     ReportTable
-        One row per quantity, in words; a dash where a design does not have it.
+        One row per quantity, in words; a dash where a design does not have it. A design with
+        several comparisons has a column for the whole trial and one for each of them.
     """
-    records = rows.to_dict("records")
-    several = rows["design"].duplicated().any()
-    names = [f"{r['design']}: {r['comparison']}" if several else r["design"] for r in records]
+    columns = _design_columns(rows.to_dict("records"))
     words = _FINDS | _ESTIMATES | _COURSE
     quantities = [name for name in words if f"{name}_mcse" in rows]
     return ReportTable(
         caption=f"The designs side by side: primary analysis. {_ERRORS}",
-        columns=("What", *names),
-        rows=tuple((words[q], *(_cell_of(record, q) for record in records)) for q in quantities),
+        columns=("What", *(name for name, _ in columns)),
+        rows=tuple((words[q], *(_cell_of(cells, q) for _, cells in columns)) for q in quantities),
         layout="scroll",
     )
+
+
+def _design_columns(records: list[dict[Any, Any]]) -> list[tuple[str, dict[Any, Any]]]:
+    """Return the columns of designs: where there are several comparisons, the trial apart."""
+    columns: list[tuple[str, dict[Any, Any]]] = []
+    for design in dict.fromkeys(record["design"] for record in records):
+        mine = [record for record in records if record["design"] == design]
+        if len(mine) == 1:
+            columns.append((design, mine[0]))
+            continue
+        columns.append((design, mine[0] | dict.fromkeys(_OF_COMPARISONS, math.nan)))
+        trial = (_FINDS.keys() | _COURSE.keys()) - _OF_COMPARISONS
+        columns += [
+            (f"{design}: {record['comparison']}", record | dict.fromkeys(trial, math.nan))
+            for record in mine
+        ]
+    return columns
 
 
 def _cell_of(record: dict[Any, Any], quantity: str) -> str:
@@ -307,25 +327,32 @@ def _of(row: dict[Any, Any], several: bool) -> str:
     analysis = row["analysis"] if several or not row["comparison"] else ""
     parts = [part for part in (analysis, row["comparison"]) if part]
     looks = row["quantity"] in {"stopped_for_efficacy", "stopped_for_futility", "dropped"}
+    if row["quantity"] == "passed_interim":
+        parts.append(f"look {row['look']}")
     if looks:
         parts = [row["comparison"]] if row["comparison"] else []
         parts.append(f"look {row['look']}" if row["look"] else "any look")
     return ", ".join(parts) or _WHOLE
 
 
-def _by_analysis(rows: list[dict[Any, Any]], scales: dict[str, str]) -> tuple[ReportTable, ...]:
-    """Write one table per analysis, with a column per comparison."""
+def _by_analysis(
+    rows: list[dict[Any, Any]], scales: dict[str, str], records: list[dict[Any, Any]]
+) -> tuple[ReportTable, ...]:
+    """Write one table per analysis, with a column per comparison; `records` are all rows."""
     tables = []
     for analysis in dict.fromkeys(row["analysis"] for row in rows):
         mine = [row for row in rows if row["analysis"] == analysis]
         comparisons = list(dict.fromkeys(row["comparison"] for row in mine))
         cells = {(row["quantity"], row["comparison"]): with_error(row) for row in mine}
         scale = f", {scales[analysis]}" if scales.get(analysis) else ""
+        rests, counts = _trials_behind(mine, comparisons, records)
+        what = f"{analysis}{_when(analysis, records)}{scale}{rests}"
         tables.append(
             ReportTable(
-                caption=f"Estimates of {analysis}{scale}. {_ERRORS}",
+                caption=f"Estimates of {what}. {_ERRORS}",
                 columns=("What", *comparisons),
-                rows=tuple(
+                rows=counts
+                + tuple(
                     (words, *(cells.get((name, c), "\N{EN DASH}") for c in comparisons))
                     for name, words in _ESTIMATES.items()
                     if any((name, c) in cells for c in comparisons)
@@ -334,3 +361,30 @@ def _by_analysis(rows: list[dict[Any, Any]], scales: dict[str, str]) -> tuple[Re
             )
         )
     return tuple(tables)
+
+
+def _when(analysis: str, records: list[dict[Any, Any]]) -> str:
+    """Say that an analysis is done at interim looks only, where it is."""
+    looks = {
+        row["look"]
+        for row in records
+        if row["quantity"] == "passed_interim" and row["analysis"] == analysis
+    }
+    if not looks:
+        return ""
+    return " at the interim look" if len(looks) == 1 else " at the interim looks"
+
+
+def _trials_behind(
+    mine: list[dict[Any, Any]], comparisons: list[str], records: list[dict[Any, Any]]
+) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """Say on how many trials each column rests, where that is not all: in words, and as a row."""
+    total = max(row["n_replicates"] for row in records)
+    n = {row["comparison"]: row["n_replicates"] for row in mine if row["quantity"] != "truth"}
+    fewer = [c for c in comparisons if n.get(c, 0) < total]
+    if not fewer:
+        return "", ()
+    dropped = {r["comparison"] for r in records if r["quantity"] == "dropped" and r["value"] > 0}
+    which = "in which the arm was still there" if dropped & set(fewer) else "with an estimate"
+    shares = (f"{n.get(c, 0):,} of {total:,}" for c in comparisons)
+    return f", from the trials {which}", (("Trials that it rests on", *shares),)

@@ -31,6 +31,7 @@ _COLUMNS = {
 }  # fmt: skip
 """What is shown of a design, with the words for it."""
 _ONLY_IF_ANY = frozenset({"stopped_for_efficacy", "stopped_for_futility", "failed"})
+_OF_COMPARISONS = frozenset({"power", "type1_error"})
 _MEANS = {"expected_n": 0, "expected_years": 1}  # decimals
 
 
@@ -112,10 +113,12 @@ class DesignComparison(Result):
         """Return the designs as they are shown: how often they succeed and stop, size, duration.
 
         Shares in per cent with their Monte Carlo errors in brackets; columns that say nothing are
-        left out. :meth:`table` has all.
+        left out. Where a design has several comparisons, what concerns the whole trial stands in
+        a row of its own. :meth:`table` has all.
         """
         table = self.table()
         several = table["design"].duplicated().any()
+        table = _whole_trials_apart(table)
         shown = pd.DataFrame({"Design": table["design"]})
         if several:
             shown["Comparison"] = table["comparison"]
@@ -173,6 +176,20 @@ def _rows(name: str, result: SimulationResult) -> list[dict[str, Any]]:
             row[f"{cell['quantity']}_mcse"] = cell["mcse"]
         rows.append(row)
     return rows
+
+
+def _whole_trials_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Put what concerns a trial, not one of its several comparisons, in a row before them."""
+    of_arms = [c for c in table if c.removesuffix("_mcse") in _OF_COMPARISONS]
+    of_trials = [c for c in table if c.removesuffix("_mcse") in set(_COLUMNS) - _OF_COMPARISONS]
+    parts = []
+    for _, rows in table.groupby("design", sort=False):
+        if len(rows) == 1:
+            parts.append(rows)
+            continue
+        whole = rows.head(1).assign(comparison="whole trial", **dict.fromkeys(of_arms, math.nan))
+        parts += [whole, rows.assign(**dict.fromkeys(of_trials, math.nan))]
+    return pd.DataFrame([row for part in parts for row in part.to_dict("records")])
 
 
 def _cell(quantity: str, value: float, error: float) -> str:

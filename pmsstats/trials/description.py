@@ -10,7 +10,6 @@ from typing import Any
 from pmsstats.results import format_number
 from pmsstats.trials.scenario import (
     Accrual,
-    DecisionRule,
     IntercurrentEvent,
     Interim,
     Scenario,
@@ -84,7 +83,7 @@ _BOUNDARIES = {
 }
 _RULES = {
     "group_sequential": "stop for efficacy or futility",
-    "select_arms": "drop arms that do not pass",
+    "select_arms": "drop arms",
     "sample_size": "re-estimate the number of subjects",
     "enrichment": "restrict to a subgroup if it alone responds",
 }
@@ -120,7 +119,7 @@ def describe_scenario(scenario: Scenario) -> tuple[tuple[str, str], ...]:
         ("Endpoints", "; ".join(_endpoint(endpoint) for endpoint in scenario.endpoints)),
         ("Analyses", "; ".join(_analysis(analysis) for analysis in scenario.analyses)),
         ("Interim looks", "; ".join(_interim(interim) for interim in scenario.interims)),
-        ("Success", _decision(scenario.decision)),
+        ("Success", _decision(scenario)),
         ("Source", scenario.citation),
     ]
     return tuple((label, text) for label, text in parts if text)
@@ -277,12 +276,17 @@ def _interim(interim: Interim) -> str:
     when = _TIMINGS[interim.at].format(
         value=interim.value, percent=float(format_number(100 * interim.value, 6)), week=week
     )
-    rule = _with_settings(_RULES[interim.rule], interim.options)
+    options = dict(interim.options)
+    rule = _RULES[interim.rule]
+    if interim.rule == "select_arms" and options.get("threshold") is not None:
+        rule += f" whose one-sided p value is not below {options.pop('threshold'):g}"
+    rule = _with_settings(rule, options)
     return f"{interim.name}: {when}, {rule}, by {interim.analysis}"
 
 
-def _decision(decision: DecisionRule) -> str:
+def _decision(scenario: Scenario) -> str:
     """Describe the decision."""
+    decision = scenario.decision
     end = {
         "events": f"after {decision.final_value or 0:g} events",
         "followed": "when everybody has reached the last visit or left",
@@ -296,4 +300,17 @@ def _decision(decision: DecisionRule) -> str:
         text += f"; futility: {_setting(decision.futility)}"
     if decision.multiplicity != "none":
         text += f"; {decision.multiplicity.capitalize()} over the comparisons"
-    return text
+        return text
+    return text + _uncorrected(scenario)
+
+
+def _uncorrected(scenario: Scenario) -> str:
+    """Say that several comparisons are each tested at the full level, where they are."""
+    primary = scenario.analysis(scenario.decision.analysis)
+    n, words = len(scenario.arms) - 1, "comparisons with the reference"
+    if primary.options.get("by") == "factor":
+        n, words = len({factor for arm in scenario.arms for factor in arm.factors}), "factors"
+    if n < 2:
+        return ""
+    level = f"one-sided {100 * scenario.decision.alpha:g} %"
+    return f"; {n} {words}, each at {level}, not corrected for multiplicity"

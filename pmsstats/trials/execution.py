@@ -315,6 +315,7 @@ class _LocalProcesses:
         from joblib.externals.loky.process_executor import ShutdownExecutorError
 
         self.n_workers = n_workers
+        self._executor: Any = None
         self.n_at_once = _PARCELS_WAITING_PER_WORKER * n_workers
         self.losses: tuple[type[BaseException], ...] = (
             BrokenProcessPool, CancelledError, ShutdownExecutorError,
@@ -322,15 +323,17 @@ class _LocalProcesses:
 
     def submit(self, shared: bytes, ranges: tuple[tuple[int, int], ...]) -> Any:
         """Hand out a parcel; a broken pool is replaced by a new one."""
-        from joblib.externals.loky import get_reusable_executor
+        from joblib.executor import get_memmapping_executor  # the one that joblib.Parallel uses
 
         for attempt in range(_MOST_LOSSES + 1):
-            executor = get_reusable_executor(
-                max_workers=self.n_workers, timeout=_SECONDS_IDLE, env=_ONE_THREAD
-            )
+            if self._executor is None:
+                self._executor = get_memmapping_executor(
+                    self.n_workers, timeout=_SECONDS_IDLE, env=_ONE_THREAD
+                )
             try:
-                return executor.submit(_compute_parcel, shared, ranges)
+                return self._executor.submit(_compute_parcel, shared, ranges)
             except self.losses:  # broken since it was got
+                self._executor = None
                 if attempt == _MOST_LOSSES:
                     raise
         raise AssertionError

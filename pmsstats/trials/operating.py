@@ -12,12 +12,14 @@ import pandas as pd
 from pmsstats.trials.final_analysis import analyses_at_end
 from pmsstats.trials.outcomes import BlockOutcome
 from pmsstats.trials.scenario import Scenario, TrialAnalysis
+from pmsstats.trials.truths import arms_like_reference
 
 __all__ = [
     "OPERATING_COLUMNS",
     "Measure",
     "analyses_that_claim",
     "benefit_sign",
+    "comparison_order",
     "estimate_performance",
     "failure_ledger",
     "final_answers",
@@ -263,7 +265,8 @@ def operating_characteristics(
     -----
     A replicate whose analysis failed counts as no success in ``power`` and ``type1_error``; the
     same among replicates with an answer is ``power_given_answer`` and
-    ``type1_error_given_answer``. It is a type I error where the true value is no gain. Analyses
+    ``type1_error_given_answer``. It is a type I error where the true value is no gain; where that
+    is not known, in arms that are defined as the reference arm is. Analyses
     that only guide an interim look test nothing and have neither; for them ``passed_interim`` is
     the share of all trials in which the comparison was looked at and went on. Estimates are those
     of the last look at which there is one.
@@ -298,14 +301,28 @@ def _true_values(truth: pd.DataFrame | None) -> _Truth:
     }
 
 
-def _is_null(true: tuple[float, float] | None, rows: pd.DataFrame, analysis: TrialAnalysis) -> bool:
+def _is_null(scenario: Scenario, true: _Truth, name: str, rows: pd.DataFrame) -> bool:
     """Say whether a rejection would be an error: there is no gain, or a loss of the margin."""
-    if true is None:
+    analysis = scenario.analysis(name)
+    comparison = str(rows["comparison"].iloc[0])
+    known = true.get((name, comparison))
+    if known is None:
+        known = _defined_truth(scenario, analysis, comparison)
+    if known is None:
         return False
-    value, error = true
+    value, error = known
     margin = float(analysis.options.get("margin", 0.0))
     above = benefit_sign(rows, margin) * value + margin
     return above == 0 or above < -_HARM_IN_ERRORS * error
+
+
+def _defined_truth(
+    scenario: Scenario, analysis: TrialAnalysis, comparison: str
+) -> tuple[float, float] | None:
+    """Return 0 for an arm that is defined as the reference arm is; None where nobody knows."""
+    if analysis.true_value is not None or analysis.options.get("by") == "factor":
+        return None
+    return (0.0, 0.0) if comparison in arms_like_reference(scenario) else None
 
 
 def _ids(outcome: BlockOutcome) -> np.ndarray:
@@ -321,24 +338,30 @@ def _happened(replicates: np.ndarray, rows: pd.DataFrame, column: str = "rejecte
     return hit
 
 
-def _groups(estimates: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield the rows of each analysis and comparison, in the order in which they appear."""
+def comparison_order(scenario: Scenario) -> dict[str, int]:
+    """Return the place of each comparison: arms, then factors, as the scenario lists them."""
+    factors = [factor for arm in scenario.arms for factor in arm.factors]
+    return {name: i for i, name in enumerate(dict.fromkeys([*scenario.arm_names[1:], *factors]))}
+
+
+def _groups(scenario: Scenario, estimates: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return the rows of each analysis and comparison, in the order of the scenario."""
+    analyses = {analysis.name: i for i, analysis in enumerate(scenario.analyses)}
+    order, last = comparison_order(scenario), len(estimates)
     by = estimates.groupby(["analysis", "comparison"], sort=False)
-    for (analysis, comparison), rows in by:
-        yield str(analysis), str(comparison), rows
+    groups = [(str(analysis), str(comparison), rows) for (analysis, comparison), rows in by]
+    return sorted(groups, key=lambda g: (analyses.get(g[0], last), order.get(g[1], last)))
 
 
 def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterator[_Row]:
     """Yield rejections and the behaviour of estimates, by analysis and comparison."""
     replicates = _ids(outcome)
-    order = {analysis.name: i for i, analysis in enumerate(scenario.analyses)}
-    groups = sorted(_groups(outcome.estimates), key=lambda g: order.get(g[0], len(order)))
     tested = analyses_that_claim(scenario)
-    for analysis, comparison, rows in groups:
+    for analysis, comparison, rows in _groups(scenario, outcome.estimates):
         known = true.get((analysis, comparison))
         usable = rows[np.isfinite(rows["estimate"]) & np.isfinite(rows["std_error"])]
         if analysis in tested:
-            name = "type1_error" if _is_null(known, rows, scenario.analysis(analysis)) else "power"
+            name = "type1_error" if _is_null(scenario, true, analysis, rows) else "power"
             rejected = _happened(replicates, rows)
             answered = np.zeros(len(replicates), dtype=bool)
             answered[usable["replicate"].to_numpy() - replicates[0]] = True
@@ -350,13 +373,8 @@ def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Ite
         columns = (last[c].to_numpy() for c in ("estimate", "std_error", "conf_low", "conf_high"))
         value, error = known or (math.nan, 0.0)
         if known is not None:
-            yield (
-                "truth",
-                analysis,
-                comparison,
-                0,
-                Measure(value=value, mcse=error, n_replicates=len(replicates)),
-            )
+            exact = Measure(value=value, mcse=error, n_replicates=len(replicates))
+            yield "truth", analysis, comparison, 0, exact
         for quantity, measure in estimate_performance(
             *columns, truth=value, truth_error=error
         ).items():
@@ -385,12 +403,11 @@ def _families(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Iterat
     """Yield what concerns all comparisons of the primary analysis together."""
     replicates, primary = _ids(outcome), scenario.decision.analysis
     yield "success", primary, "", 0, share_measure(outcome.trials["success"].to_numpy())
-    groups = [(c, rows) for a, c, rows in _groups(outcome.estimates) if a == primary]
+    groups = [(c, rows) for a, c, rows in _groups(scenario, outcome.estimates) if a == primary]
     if len(groups) < 2:
         return
     hits = {c: _happened(replicates, rows) for c, rows in groups}
-    decides = scenario.analysis(primary)
-    null = [c for c, rows in groups if _is_null(true.get((primary, c)), rows, decides)]
+    null = [c for c, rows in groups if _is_null(scenario, true, primary, rows)]
     real = [c for c in hits if c not in null]
     if null:
         errors = np.any([hits[c] for c in null], axis=0)

@@ -16,7 +16,7 @@ from pmsstats.plots.operating import plot_estimates, plot_rejections, plot_stopp
 from pmsstats.provenance import build_manifest, write_manifest
 from pmsstats.results import Exclusion, Result, format_number, to_plain
 from pmsstats.trials.checkpoint import generator_identity, write_frame
-from pmsstats.trials.operating import final_answers
+from pmsstats.trials.operating import comparison_order, final_answers
 from pmsstats.trials.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ _SHOWN_AS = {
     "stopped_for_futility": "stopped, futile",
     "failed": "no answer",
     "dropped": "arm dropped",
-    "passed_interim": "passed the interim look",
+    "passed_interim": "goes on after the interim look",
     "best_arm_kept": "best arm goes on to the end",
 }
 
@@ -256,6 +256,9 @@ class SimulationResult(Result):
         """Return final estimates of the primary analysis with the truth beside them."""
         primary = self.scenario.decision.analysis
         rows = final_answers(self.estimates[self.estimates["analysis"] == primary])
+        order = comparison_order(self.scenario)
+        places = rows["comparison"].map(lambda name: order.get(name, len(order)))
+        rows = rows.iloc[np.argsort(places.to_numpy(), kind="stable")]
         truth = self.truth[self.truth["analysis"] == primary]
         values = dict(zip(truth["comparison"], truth["value"], strict=True))
         return rows.assign(truth=[values.get(name, np.nan) for name in rows["comparison"]])

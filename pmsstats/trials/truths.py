@@ -17,9 +17,16 @@ from pmsstats.results import to_plain
 from pmsstats.seeds import REPLICATES_PER_CELL
 from pmsstats.trials.blocks import TrialEngine
 from pmsstats.trials.questions import without_trial_options
-from pmsstats.trials.scenario import Accrual, Scenario, TrialAnalysis, TrialDropout
+from pmsstats.trials.scenario import Accrual, Scenario, TrialAnalysis, TrialArm, TrialDropout
 
-__all__ = ["SUBJECTS_OF_TRUTH", "complete_trial", "null_arms", "true_values", "truth_key"]
+__all__ = [
+    "SUBJECTS_OF_TRUTH",
+    "arms_like_reference",
+    "complete_trial",
+    "null_arms",
+    "true_values",
+    "truth_key",
+]
 
 SUBJECTS_OF_TRUTH = 200_000
 """Subjects of the very large trial, unless the user asks for others."""
@@ -214,6 +221,42 @@ def null_arms(scenario: Scenario, generator: Any, root: np.random.SeedSequence) 
         if _same(reference, _draw(small, generator, root, everybody[k]))
     ]
     return frozenset(null)
+
+
+def arms_like_reference(scenario: Scenario) -> frozenset[str]:
+    """Find arms that are defined as the reference arm is: nothing in them can have an effect.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The trial.
+
+    Returns
+    -------
+    frozenset of str
+        Arms with the same treatment, effects, factors and rates of intercurrent events. Effects
+        of size 0, and ratios of 1, are none. There may be further arms without an effect, which
+        :func:`null_arms` finds from data.
+    """
+    reference = _definition(scenario, scenario.arms[0])
+    others = scenario.arms[1:]
+    return frozenset(arm.name for arm in others if _definition(scenario, arm) == reference)
+
+
+def _definition(scenario: Scenario, arm: TrialArm) -> tuple[Any, ...]:
+    """Return what can make an arm differ from another."""
+    effects = dict(arm.effects)
+    if arm.treatment is None:  # else an effect of size 0 takes away one of the treatment
+        effects = {name: size for name, size in effects.items() if not _does_nothing(name, size)}
+    rates = tuple(event.rates.get(arm.name, event.rate) for event in scenario.intercurrent)
+    return arm.treatment, effects, arm.factors, rates
+
+
+def _does_nothing(name: str, size: Any) -> bool:
+    """Say whether an effect is none: a ratio of 1, anything else of size 0."""
+    if isinstance(size, Mapping):
+        return all(_does_nothing(name, value) for value in size.values())
+    return bool(size == (1 if name.endswith("ratio") else 0))
 
 
 def _same(one: TrialArrays, other: TrialArrays) -> bool:

@@ -58,6 +58,21 @@ def test_log_rank_is_schoenfelds_number_of_events():
     assert found["n"] == pytest.approx(events / share, abs=3)
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--dropout=20", "20 % is 0.2."), ("--power=90", "90 % is 0.9.")],
+)
+def test_per_cent_given_as_a_share_is_explained(option: str, words: str):
+    given = ("--years", "0,1,2", "--slope-sd", "1.0", "--residual-sd", "0.8", "--effect", "0.5")
+    result = run("slope", *given, option)
+    assert result.exit_code != 0
+    assert words in " ".join(result.output.split())
+
+
+def test_help_has_no_marks_of_references():
+    assert not re.search(r"\[\d+\]_", "".join(run(name, "--help").output for name in DESIGNS))
+
+
 # Name of the design, options, function, arguments.
 PAIRS = [
     (

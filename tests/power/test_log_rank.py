@@ -174,6 +174,8 @@ BAD = [
     ({"solve": "effect", "n": 100}, "leave it out"),
     ({"solve": "duration", "n": 100, "follow_up": None, "hazard_ratio": 0.99}, "No `follow_up`"),
     ({"delay": 5.0}, "no number of subjects will do"),
+    ({"delay": 5.0}, "1 until 5 years after randomisation, and even the first subject is followed"),
+    ({"delay": 5.0, "solve": "effect", "n": 100, "hazard_ratio": None}, "shorter `delay`"),
 ]
 
 
@@ -211,3 +213,52 @@ def test_piecewise_hazard_by_brute_force() -> None:
     assert np.isinf(PiecewiseHazard(breaks=(1.0,), rates=(0.2, 0.0)).years_at(0.3))
     half = PiecewiseHazard.from_share(0.3, years=2.0)
     assert half.survival(2.0) == pytest.approx(0.7)
+
+
+LATE = {"hazard": 0.15, "delay": 0.5, "accrual": 2.0, "dropout": 0.05}
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, 0.7624), (2.0, 0.7629)])
+def test_average_hazard_ratio_is_the_limit_of_cox(ratio: float, expected: float) -> None:
+    """Partial likelihood score by the trapezium rule, without the nodes of the design."""
+    found = sample_size_log_rank(hazard_ratio=0.7, follow_up=2.0, ratio=ratio, **LATE)
+    t = np.linspace(0.0, 4.0, 40_001)
+    entered = np.clip((4.0 - t) / 2.0, 0.0, 1.0) * 0.95**t
+    theta = np.where(t > 0.5, 0.7, 1.0)
+    reference = entered * np.exp(-0.15 * t)
+    treated = ratio * entered * np.exp(-0.15 * (np.minimum(t, 0.5) + 0.7 * np.maximum(t - 0.5, 0)))
+    tilted = detail(found, "hazard_ratio") * treated
+    at_risk = np.maximum(reference + tilted, 1e-300)
+    deaths = reference + theta * treated
+    score = integrate.trapezoid(theta * treated - deaths * tilted / at_risk, t)
+    assert score == pytest.approx(0.0, abs=1e-4 * integrate.trapezoid(deaths, t))
+    assert detail(found, "hazard_ratio") == pytest.approx(expected, abs=1e-4)
+
+
+def test_average_without_delay_is_the_ratio() -> None:
+    """Treatment that nearly nobody stops: the average tends to the ratio at any allocation."""
+    found = power_log_rank(n=(200, 600), off_treatment=1e-9, **{**PLAIN, "hazard_ratio": 0.5})
+    assert detail(found, "hazard_ratio") == pytest.approx(0.5, rel=1e-7)
+
+
+def test_effect_under_a_delay_is_shown_where_treatment_acts() -> None:
+    found = sample_size_log_rank(solve="effect", n=600, follow_up=2.0, **LATE)
+    ratio = detail(found, "hazard_ratio_in_full")
+    assert ratio == pytest.approx(math.exp(found.value), rel=1e-12)
+    assert ratio < detail(found, "hazard_ratio")
+    again = power_log_rank(n=600, hazard_ratio=ratio, follow_up=2.0, **LATE)
+    assert again.power == pytest.approx(0.8, abs=SAME_POWER)
+
+
+def test_duration_says_from_when_it_counts() -> None:
+    found = sample_size_log_rank(solve="duration", n=600, hazard_ratio=0.7, **LATE)
+    total = detail(found, "duration")
+    words = f"takes {total - 2:.3g} years after the last entry, {total:.3g} years from the first."
+    assert words in found.headline()
+    at_once = sample_size_log_rank(solve="duration", n=600, hazard=0.15, hazard_ratio=0.7)
+    assert f"takes {at_once.value:.3g} years. Two arms" in at_once.headline()
+
+
+def test_one_year_is_no_plural() -> None:
+    found = power_log_rank(n=600, **{**PLAIN, "follow_up": 1.0})
+    assert "accrual over 1 year with the last followed for 1 year," in found.assumptions

@@ -47,6 +47,7 @@ def result(**kws) -> PowerResult:
         ({"solved_for": "power"}, "61 subjects (30 + 31) give 80.5 % power to find an effect of"),
         ({"solved_for": "effect"}, "With 61 subjects (30 + 31), the effect found with 80.5 % powe"),
         ({"solved_for": "duration", "value": 1.754}, "of 0.5 ml per year takes 1.75 years."),
+        ({"solved_for": "duration", "value": 1.0}, "of 0.5 ml per year takes 1 year."),
         ({"solved_for": "n_scans", "value": 3.2}, "takes 4 scans of each subject."),
         ({"n": (61,)}, "61 subjects give 80.5 % power"),
         ({"n": (20, 20, 21)}, "61 subjects (20 + 20 + 21) give"),

@@ -252,6 +252,21 @@ def test_shares_among_answers_are_shown_where_some_are_missing():
     assert finds.notes == ()
 
 
+def test_estimates_say_when_and_on_how_many_trials_they_rest():
+    late = [
+        row("mean_estimate", 0.1, comparison=c, n=n) for c, n in (("dose1", 100), ("dose2", 43))
+    ]
+    early = [row("mean_estimate", 0.1, analysis="early"), row("passed_interim", 0.4, 0.05, "early")]
+    early[1]["look"] = 1
+    others = [row("success", 0.8, comparison=""), row("dropped", 0.57, comparison="dose2")]
+    blocks = dict(operating_tables(pd.DataFrame([*early, *late, *others]), scales={}))
+    first, second = blocks["Is the estimate right?"]
+    assert first.caption.startswith("Estimates of early at the interim look. ")
+    assert "in which the arm was still there" in second.caption
+    assert second.rows[0] == ("Trials that it rests on", "100 of 100", "43 of 100")
+    assert first.rows[0][0] == "Mean estimate"
+
+
 SENTENCES = [
     (ROWS, "about 80 of 100 such trials would show that the treatment works"),
     (
@@ -288,4 +303,6 @@ def test_designs_stand_in_columns():
         ("Stops early: futile", "\N{EN DASH}", "20.0 % (4.0)"),
     )
     twice = designs_table(frame.assign(design="a", comparison=["x", "y"]))
-    assert twice.columns == ("What", "a: x", "a: y")
+    assert twice.columns == ("What", "a", "a: x", "a: y")
+    dash = "\N{EN DASH}"
+    assert twice.rows[0] == ("The trial ends in success", "80.0 % (4.0)", dash, dash)

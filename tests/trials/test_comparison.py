@@ -53,6 +53,11 @@ def test_shown_table_fits_a_page(compared: DesignComparison) -> None:
     assert row["Power"] == f"{100 * value:.1f} % ({100 * error:.2f})"
     assert row["Type I error"] == ""
     assert (row["Patients"], row["Years"]) == ("40", "1.0")  # the toy trial enrols as many as ever
+    two = shown[shown["Design"] == "two doses"]  # the trial once, then its comparisons
+    assert two["Comparison"].tolist() == ["whole trial", "dose1", "dose2"]
+    assert [bool(cell) for cell in two["Power"]] == [False, True, True]
+    assert [bool(cell) for cell in two["Succeeds"]] == [True, False, False]
+    assert two["Patients"].tolist() == ["40", "", ""]
     assert max(map(len, str(compared).splitlines()[2:])) <= 100
 
 

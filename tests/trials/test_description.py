@@ -153,8 +153,8 @@ TIMINGS = [
     (
         {"at": "enrolled", "value": 20, "rule": "select_arms", "options": {"threshold": 0.3}},
         (
-            "half: when 20 subjects are randomised, drop arms that do not pass (threshold 0.3), "
-            "by test"
+            "half: when 20 subjects are randomised, drop arms whose one-sided p value is not below "
+            "0.3, by test"
         ),
     ),
     (
@@ -167,6 +167,18 @@ TIMINGS = [
 @pytest.mark.parametrize(("changes", "sentence"), TIMINGS)
 def test_look(changes, sentence):
     assert dict(describe_scenario(with_interim(TOY, **changes)))["Interim looks"] == sentence
+
+
+def test_several_comparisons_without_correction_are_said():
+    three = toy_scenario(0.8, 0.4)
+    said = dict(describe_scenario(three))["Success"]
+    assert said.endswith(
+        "; 2 comparisons with the reference, each at one-sided 2.5 %, not corrected for "
+        "multiplicity"
+    )
+    corrected = replace(three, decision=DecisionRule(analysis="test", multiplicity="holm"))
+    assert "not corrected" not in dict(describe_scenario(corrected))["Success"]
+    assert "not corrected" not in part("Success")
 
 
 def test_every_method_has_words_for_what_it_does_and_what_it_estimates():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import Parallel, delayed
 from toy_trials import GENERATOR, DeadlyBlock, toy_block, toy_scenario
 
 import pmsstats.trials.execution as module
@@ -191,3 +192,11 @@ def test_backend_follows_from_the_arguments(backend, n_workers, scheduler, expec
 def test_contradictions_are_refused(backend, n_workers, scheduler, words) -> None:
     with pytest.raises(DesignError, match=words):
         chosen_backend(backend, n_workers, scheduler)
+
+
+def test_processes_leave_those_of_joblib_as_they_were():
+    """Both share joblib's pool; a pool that joblib cannot use would break the next caller."""
+    assert_expected(collected(toy_block, backend="processes", n_workers=2))
+    work = [delayed(np.sum)(np.ones(200_000)) for _ in range(3)]
+    assert Parallel(n_jobs=2)(work) == [200_000.0] * 3
+    assert_expected(collected(toy_block, backend="processes", n_workers=2))

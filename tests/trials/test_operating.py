@@ -201,6 +201,26 @@ def test_rejection_is_an_error_where_there_is_no_gain(
     assert {"power", "type1_error"} & set(table["quantity"]) == {expected}
 
 
+def test_arm_defined_as_the_reference_has_a_type_1_error_without_a_truth() -> None:
+    scenario = toy_scenario(0.8, 0.0)
+    table = operating_characteristics(scenario, simulated(scenario, 200))
+    names = table[table["quantity"].isin(["power", "type1_error"])]
+    assert dict(zip(names["comparison"], names["quantity"], strict=True)) == {
+        "dose1": "power", "dose2": "type1_error"
+    }  # fmt: skip
+    assert "familywise_error" in set(table["quantity"])
+    assert "truth" not in set(table["quantity"])
+
+
+def test_comparisons_keep_the_order_of_the_scenario() -> None:
+    scenario = toy_scenario(0.8, 0.4)
+    outcome = simulated(scenario, 50)
+    gone = (outcome.estimates["replicate"] == 0) & (outcome.estimates["comparison"] == "dose1")
+    outcome = dataclasses.replace(outcome, estimates=outcome.estimates[~gone])
+    table = operating_characteristics(scenario, outcome)
+    assert table.loc[table["quantity"] == "power", "comparison"].tolist() == ["dose1", "dose2"]
+
+
 def test_failures_count_as_no_success() -> None:
     scenario = toy_scenario()
     whole = simulated(scenario, 1000)
