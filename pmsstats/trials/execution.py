@@ -426,7 +426,7 @@ def _local_cluster(n_workers: int) -> Iterator[str]:
                 n_workers=n_workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address=":0",  # any free port: two clusters may stand side by side
                 silence_logs=logging.CRITICAL,
             )
     except RuntimeError as exc:
