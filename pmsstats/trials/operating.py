@@ -19,7 +19,6 @@ __all__ = [
     "Measure",
     "analyses_that_claim",
     "benefit_sign",
-    "comparison_order",
     "estimate_performance",
     "failure_ledger",
     "final_answers",
@@ -338,16 +337,10 @@ def _happened(replicates: np.ndarray, rows: pd.DataFrame, column: str = "rejecte
     return hit
 
 
-def comparison_order(scenario: Scenario) -> dict[str, int]:
-    """Return the place of each comparison: arms, then factors, as the scenario lists them."""
-    factors = [factor for arm in scenario.arms for factor in arm.factors]
-    return {name: i for i, name in enumerate(dict.fromkeys([*scenario.arm_names[1:], *factors]))}
-
-
 def _groups(scenario: Scenario, estimates: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Return the rows of each analysis and comparison, in the order of the scenario."""
     analyses = {analysis.name: i for i, analysis in enumerate(scenario.analyses)}
-    order, last = comparison_order(scenario), len(estimates)
+    order, last = scenario.comparison_order, len(estimates)
     by = estimates.groupby(["analysis", "comparison"], sort=False)
     groups = [(str(analysis), str(comparison), rows) for (analysis, comparison), rows in by]
     return sorted(groups, key=lambda g: (analyses.get(g[0], last), order.get(g[1], last)))

@@ -16,7 +16,7 @@ from pmsstats.plots.operating import plot_estimates, plot_rejections, plot_stopp
 from pmsstats.provenance import build_manifest, write_manifest
 from pmsstats.results import Exclusion, Result, format_number, to_plain
 from pmsstats.trials.checkpoint import generator_identity, write_frame
-from pmsstats.trials.operating import comparison_order, final_answers
+from pmsstats.trials.operating import final_answers
 from pmsstats.trials.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class SimulationResult(Result):
         """Return final estimates of the primary analysis with the truth beside them."""
         primary = self.scenario.decision.analysis
         rows = final_answers(self.estimates[self.estimates["analysis"] == primary])
-        order = comparison_order(self.scenario)
+        order = self.scenario.comparison_order
         places = rows["comparison"].map(lambda name: order.get(name, len(order)))
         rows = rows.iloc[np.argsort(places.to_numpy(), kind="stable")]
         truth = self.truth[self.truth["analysis"] == primary]

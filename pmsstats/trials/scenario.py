@@ -180,6 +180,13 @@ class Scenario:
         return tuple(arm.name for arm in self.arms)
 
     @property
+    def comparison_order(self) -> dict[str, int]:
+        """Return the place of each comparison: arms, then factors, as they are listed."""
+        factors = [factor for arm in self.arms for factor in arm.factors]
+        names = dict.fromkeys([*self.arm_names[1:], *factors])
+        return {name: i for i, name in enumerate(names)}
+
+    @property
     def measures(self) -> tuple[str, ...]:
         """Measures that the generator has to make, each once."""
         return tuple(dict.fromkeys(endpoint.measure for endpoint in self.endpoints))
