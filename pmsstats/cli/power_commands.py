@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
@@ -121,7 +121,13 @@ DESIGNS: dict[str, tuple[str, str, tuple[Parts, ...]]] = {
 }
 """Name of the command: design as the functions call it, what is compared, and made arguments."""
 
-_KINDS = {"float": FLOATS, "int": WHOLE, "str": click.STRING, "tuple": FLOATS, "Sequence": FLOATS}
+HELP = {"retention": "Share still seen at each visit, the same in both arms: 1,0.95,0.9."}
+"""Help on options that take less than the argument of their name."""
+
+_KINDS = {
+    "float": FLOATS, "int": WHOLE, "str": click.STRING, "bool": click.BOOL, "tuple": FLOATS,
+    "Sequence": FLOATS, "Retention": FLOATS,
+}  # fmt: skip
 
 
 @click.group()
@@ -133,14 +139,12 @@ def power() -> None:
     """
 
 
-def _kind(annotation: str) -> Any:
+def _kind(annotation: str, aliases: dict[str, Any]) -> Any:
     """Return the kind of an option from the annotation of its argument; None: not offered."""
     first = annotation.split("|", maxsplit=1)[0].split("[", maxsplit=1)[0].strip()
-    if first in _KINDS:
-        return _KINDS[first]
-    if first == "bool":
-        return click.BOOL
-    return click.STRING if first[:1].isupper() and "Design" not in first else None
+    if get_origin(aliases.get(first)) is Literal:
+        return click.Choice(get_args(aliases[first]))
+    return _KINDS.get(first)
 
 
 def _options(function: Callable[..., Any], parts: tuple[Parts, ...]) -> dict[str, Any]:
@@ -148,7 +152,7 @@ def _options(function: Callable[..., Any], parts: tuple[Parts, ...]) -> dict[str
     made = {part.argument for part in parts}
     kinds = {name: kind for part in parts for name, kind, _ in part.options}
     for name, parameter in inspect.signature(function).parameters.items():
-        kind = _kind(str(parameter.annotation))
+        kind = _kind(str(parameter.annotation), function.__globals__)
         if name not in made and kind is not None:
             kinds.setdefault(name, kind)
     return kinds
@@ -161,7 +165,7 @@ def _choices(function: Callable[..., Any]) -> dict[str, click.Choice[str]]:
     return {name: click.Choice(options) for name, options in words.items() if options}
 
 
-def _help(function: Callable[..., Any]) -> dict[str, str]:
+def _help(function: Callable[..., Any], offered: Collection[str]) -> dict[str, str]:
     """Return the first sentence that a function's docstring gives to each argument."""
     texts: dict[str, str] = {}
     section = inspect.cleandoc(function.__doc__ or "").partition("Parameters\n----------\n")[2]
@@ -176,10 +180,22 @@ def _help(function: Callable[..., Any]) -> dict[str, str]:
             texts.setdefault(name, "")
             texts[name] = f"{texts[name]} {line.strip()}".strip()
     return {
-        name: re.sub(r" ?\[\d+\]_", "", text.replace("`", "")).partition(". ")[0].rstrip(".") + "."
+        name: re.sub(r" ?\[\d+\]_", "", _named(text, offered)).partition(". ")[0].rstrip(".") + "."
         for name, text in texts.items()
         if not text.startswith("See ") and ":func:" not in text.partition(";")[0]
     }
+
+
+def _named(text: str, arguments: Collection[str]) -> str:
+    """Write arguments in a docstring, with or without a value, as the options that they are."""
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in arguments:
+            return found.group()
+        return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
+
+    return re.sub(r"`+(\w+)(?:=\"(\w+)\")?`+", option, text).replace("`", "")
 
 
 def _add(name: str, design: str, what: str, parts: tuple[Parts, ...]) -> None:
@@ -222,15 +238,30 @@ def _functions(design: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 def _parameters(design: str, parts: tuple[Parts, ...]) -> list[click.Option]:
     """Make the options of a design."""
     power_of, sample_size = _functions(design)
-    texts = {name: text for part in parts for name, _, text in part.options}
-    texts = _help(sample_size) | _help(power_of) | texts
+    kinds = _options(sample_size, parts)
+    texts = _help(sample_size, kinds) | _help(power_of, kinds) | HELP
+    texts |= {name: text for part in parts for name, _, text in part.options}
     words = _choices(sample_size) | _choices(power_of)
+    arguments = inspect.signature(sample_size).parameters
     return [
         click.Option(
-            [f"--{name.replace('_', '-')}", name], type=words.get(name, kind), help=texts.get(name)
+            [f"--{name.replace('_', '-')}", name],
+            type=words.get(name, kind),
+            help=f"{texts.get(name, '')}{_default(arguments.get(name))}",
         )
-        for name, kind in _options(sample_size, parts).items()
+        for name, kind in kinds.items()
     ]
+
+
+def _default(parameter: inspect.Parameter | None) -> str:
+    """Return a remark on the value that an argument has if it is not given."""
+    value = None if parameter is None else parameter.default
+    if value in (None, "", inspect.Parameter.empty):
+        return ""
+    words = {False: "no", True: "yes"}.get(value, value) if isinstance(value, bool) else value
+    if isinstance(words, tuple):
+        words = ",".join(f"{part:g}" for part in words)
+    return f"  [default: {words:g}]" if isinstance(words, float) else f"  [default: {words}]"
 
 
 def _solved(design: str, parts: tuple[Parts, ...], given: dict[str, Any]) -> Any:

@@ -153,7 +153,8 @@ def power_counts(
         the mean is a little optimistic. The same where nobody is lost.
     method : {"separate", "pooled", "reference"}
         Variance without effect: at the true rates, at the common rate, or at that of the
-        reference arm (methods 2, 3 and 1 of [1]_). The first is that of a Wald test [2]_.
+        reference arm (methods 2, 3 and 1 of Zhu and Lakkis [1]_). The first is that of a
+        Wald test [2]_.
     alpha : float, default 0.05
         Type I error.
     sides : {2, 1}

@@ -71,9 +71,11 @@ def power_log_rank(
         Relative numbers that enter in equally long parts of it.
     delay : float, default 0
         Years after randomisation until the effect sets in; before, the ratio is 1.
-    off_treatment, drop_in : float, default 0
-        Shares per year of treated subjects who stop, and of reference subjects who take treatment
-        up: from then on they have the other arm's hazard, and are analysed as randomised.
+    off_treatment : float, default 0
+        Share per year of treated subjects who stop: from then on they have the hazard of the
+        reference arm, and are analysed as randomised.
+    drop_in : float, default 0
+        Share per year of reference subjects who take treatment up, treated in the same way.
     method : {"lakatos", "schoenfeld", "freedman"}
         The last two need one hazard ratio throughout [1]_ [2]_; the first does not [3]_.
     alpha : float, default 0.05

@@ -83,8 +83,10 @@ def power_mmrm(
     df : {"satterthwaite", "subjects", "normal"}
         Test: t with the expected Satterthwaite df of an unstructured covariance, t with two df
         less than subjects seen last (three with baseline as covariate), or normal.
-    alpha, sides : float, int
-        Type I error, and sides of the test.
+    alpha : float, default 0.05
+        Type I error.
+    sides : {2, 1}
+        Of the test; one-sided tests look in the direction of the effect.
     ratio : float
         Treated per reference subject, where `n` is a total.
     unit : str
@@ -165,8 +167,10 @@ def sample_size_mmrm(
         As in :func:`power_mmrm`; with ``solve="effect"`` neither `effect` nor `slowing`.
     retention, contrast, baseline, df : optional
         As in :func:`power_mmrm`.
-    alpha, sides : float, int
-        Type I error, and sides of the test.
+    alpha : float, default 0.05
+        Type I error.
+    sides : {2, 1}
+        Of the test; one-sided tests look in the direction of the effect.
     ratio : float
         Treated per reference subject.
     unit : str

@@ -173,7 +173,7 @@ def power_proportion(
     effect : float, optional
         Treated minus reference share.
     risk_ratio, odds_ratio : float, optional
-        Treated relative to reference.
+        Instead: treated relative to reference.
     method : {"pooled", "unpooled", "arcsine", "fisher"}
         Normal approximations (variance under the null hypothesis pooled or not; difference of
         arcsine-transformed shares), or Fisher's exact test by enumeration.

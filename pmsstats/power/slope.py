@@ -108,8 +108,10 @@ def power_slope(
         Test: t with the expected Satterthwaite df (default of the mixed models; with unequal
         variances Welch's for two arms' means), t with two df less than subjects who have a change
         (``"edland"``, ``"two_scans"``), or normal (``"diggle"``, ``"liu_liang"``).
-    alpha, sides : float, int
-        Type I error, and sides of the test.
+    alpha : float, default 0.05
+        Type I error.
+    sides : {2, 1}
+        Of the test; one-sided tests look in the direction of the effect.
     ratio : float
         Treated per reference subject, where `n` is a total.
     unit : str
@@ -211,8 +213,10 @@ def sample_size_slope(
         What stays where the duration is asked for: the number of scans, which move apart in
         proportion; or the interval between them, so that a longer trial has more (then the answer
         is the smallest whole number of intervals).
-    alpha, sides : float, int
-        Type I error, and sides of the test.
+    alpha : float, default 0.05
+        Type I error.
+    sides : {2, 1}
+        Of the test; one-sided tests look in the direction of the effect.
     ratio : float
         Treated per reference subject.
     unit : str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 
@@ -69,8 +70,66 @@ def test_per_cent_given_as_a_share_is_explained(option: str, words: str):
     assert words in " ".join(result.output.split())
 
 
-def test_help_has_no_marks_of_references():
-    assert not re.search(r"\[\d+\]_", "".join(run(name, "--help").output for name in DESIGNS))
+def test_help_has_no_marks_of_docstrings():
+    shown = "".join(run(name, "--help").output for name in DESIGNS)
+    assert not re.search(r"\[\d+\]_|`", shown)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_help_says_what_holds_unless_given(design):
+    blocks = re.split(r"\n  (?=-)", run(design, "--help").output)
+    texts = [" ".join(block.split()) for block in blocks]
+    said = dict(
+        found.groups()
+        for text in texts
+        if (found := re.match(r"--([\w-]+).*\[default: (.+)\]$", text))
+    )
+    functions = inspect.signature(getattr(power, f"sample_size_{design.replace('-', '_')}"))
+    default = {
+        name.replace("_", "-"): parameter.default
+        for name, parameter in functions.parameters.items()
+    }
+    assert said["alpha"] == "0.05" == str(default["alpha"])
+    assert said["solve"] == "n" == default["solve"]
+    assert {name: said[name] for name in ("power", "ratio", "sides")} == {
+        name: f"{default[name]:g}" for name in ("power", "ratio", "sides")
+    }
+    named = {"method", "analysis", "exposure", "baseline", "working"} & set(default)
+    assert {name: said[name] for name in named} == {name: default[name] for name in named}
+
+
+def test_words_to_choose_from_are_listed_and_checked():
+    assert (
+        "[gls|hu_mackey_thomas|edland|two_scans|diggle|liu_liang]" in run("slope", "--help").output
+    )
+    wrong = run("slope", "--years=0,1", "--slope-sd=1", "--residual-sd=1", "--method=ols")
+    assert wrong.exit_code == 2
+    assert "'ols' is not one of 'gls'" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("design", "options", "call"),
+    [
+        (
+            "slope",
+            ("--years=0,1,2", "--slope-sd=1", "--residual-sd=0.8", "--retention=1,0.9,0.7"),
+            lambda: power.power_slope(
+                n=120, effect=0.5, schedule=power.VisitSchedule(years=(0, 1, 2)),
+                model=power.SlopeModel(slope_sd=1.0, residual_sd=0.8), retention=(1, 0.9, 0.7),
+            ),
+        ),
+        (
+            "mmrm",
+            ("--sd=1,1.2,1.5", "--visit-correlation=0.6", "--retention=1,0.9,0.7"),
+            lambda: power.power_mmrm(
+                n=120, effect=0.5, retention=(1, 0.9, 0.7),
+                covariance=power.VisitCovariance.cs(sd=(1, 1.2, 1.5), correlation=0.6),
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_shares_still_seen_are_read(design, options, call):
+    assert run(design, "--n=120", "--effect=0.5", *options).output.strip() == str(call()).strip()
 
 
 # Name of the design, options, function, arguments.
