@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 __all__ = ["Progress", "ProgressReporter", "progress_line", "reporter"]
 
+STARTING = "starting (the first run on a machine compiles for up to a minute)"
+
 _SECONDS_BETWEEN_LINES = 0.2
 _SECONDS_BETWEEN_LOG_LINES = 10.0
 
@@ -103,8 +105,8 @@ def reporter(progress: bool | ProgressReporter | None) -> ProgressReporter:
     ----------
     progress : bool or callable, optional
         A callable is told after each block; True writes to standard error, on one line where that
-        is a terminal and every ten seconds where it is a file; False is silent; None writes in
-        an interactive session alone.
+        is a terminal and every ten seconds where it is a file, and says at once that it starts;
+        False is silent; None writes in an interactive session alone.
 
     Returns
     -------
@@ -114,7 +116,11 @@ def reporter(progress: bool | ProgressReporter | None) -> ProgressReporter:
     if callable(progress):
         return progress
     wanted = hasattr(sys, "ps1") and sys.stderr.isatty() if progress is None else progress
-    return _Line() if wanted else _say_nothing
+    if not wanted:
+        return _say_nothing
+    line = _Line()
+    line.write(STARTING, is_last=True)
+    return line
 
 
 def _say_nothing(state: Progress) -> None:
@@ -135,9 +141,13 @@ class _Line:
         if now - self._last < wait and not state.is_final:
             return
         self._last = now
-        line = progress_line(state)
-        padded = line.ljust(self._width)
-        self._width = len(line)
-        end = "\n" if state.is_final or not on_screen else ""
+        self.write(progress_line(state), is_last=state.is_final)
+
+    def write(self, line: str, *, is_last: bool = False) -> None:
+        """Write over the line before, on a terminal; below it, elsewhere."""
+        on_screen = sys.stderr.isatty()
+        padded = line.ljust(self._width) if on_screen else line
+        self._width = 0 if is_last else len(line)
+        end = "\n" if is_last or not on_screen else ""
         sys.stderr.write(("\r" if on_screen else "") + padded + end)
         sys.stderr.flush()

@@ -292,7 +292,9 @@ def simulate_with(
     scenarios = (scenario,) if isinstance(scenario, Scenario) else tuple(scenario)
     names = [s.name for s in scenarios]
     if not scenarios or len(set(names)) < len(names):
-        raise DesignError(f"`scenario` must be one or more with different names, got {names!r}.")
+        raise DesignError(
+            f"`scenario` must be one or more with different names (`name`), got {names!r}."
+        )
     tasks = [
         BlockTask(
             position=i, scenario=one, generator=generator, root=root, first=0,
@@ -300,10 +302,11 @@ def simulate_with(
         )
         for i, one in enumerate(scenarios)
     ]  # fmt: skip
+    tell = reporter(request.progress)
     runs = [
         _opened(task, engine, request, _folder(request, scenarios, task.position)) for task in tasks
     ]
-    _run(runs, request)
+    _run(runs, request, tell)
     identity = made_by(generator, root)
     results = tuple(_finished(run, identity, request) for run in runs)
     if isinstance(scenario, Scenario):
@@ -318,7 +321,10 @@ def _opened(
     kept = None
     if folder is not None:
         kept = Checkpoint(folder, scenario=task.scenario, generator=task.generator, root=task.root)
-    truth = _truth(task, engine, request.subjects_of_truth, kept)
+    try:
+        truth = _truth(task, engine, request.subjects_of_truth, kept)
+    except DesignError as exc:
+        raise DesignError(f"In the scenario {task.scenario.name!r}: {exc}") from exc
     return Gathering(task, rule=request.rule(), truth=truth, checkpoint=kept)
 
 
@@ -348,9 +354,9 @@ def _truth(
     return kept.truth(compute, truth_key(task.scenario, n_subjects)) if kept else compute()
 
 
-def _run(runs: Sequence[Gathering], request: SimulationRequest) -> None:
+def _run(runs: Sequence[Gathering], request: SimulationRequest, tell: ProgressReporter) -> None:
     """Simulate what is still to do."""
-    started, tell = time.monotonic(), reporter(request.progress)
+    started = time.monotonic()
     backend = chosen_backend(request.backend, request.n_workers, request.scheduler)
     if all(run.is_finished for run in runs):
         tell(_state(runs, runs[-1], started, is_final=True))

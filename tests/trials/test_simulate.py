@@ -300,8 +300,10 @@ def test_progress_line_goes_to_standard_error_if_wanted(capsys) -> None:
     simulate(progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("500 / 500 trials, ")
-    assert "done in 0:0" in err
+    starting, done = err.splitlines()
+    assert starting.startswith("starting (the first run on a machine compiles")
+    assert done.startswith("500 / 500 trials, ")
+    assert "done in 0:0" in done
     for silent in (None, False):
         simulate(progress=silent)
         assert capsys.readouterr() == ("", "")
@@ -343,7 +345,7 @@ def test_resumed_replicates_are_no_speed() -> None:
         ({"target_mcse": {"power": 0.0}}, "no number of replicates will do"),
         ({"target_mcse": {"powr": 0.1}}, "Did you mean 'power'"),
         ({"scenario": []}, "one or more with different names"),
-        ({"scenario": [SCENARIO, SCENARIO]}, "different names, got .'toy', 'toy'"),
+        ({"scenario": [SCENARIO, SCENARIO]}, "different names \(`name`\), got .'toy', 'toy'"),
     ],
 )
 def test_bad_request_is_refused(how: dict, words: str) -> None:
