@@ -345,7 +345,7 @@ def test_resumed_replicates_are_no_speed() -> None:
         ({"target_mcse": {"power": 0.0}}, "no number of replicates will do"),
         ({"target_mcse": {"powr": 0.1}}, "Did you mean 'power'"),
         ({"scenario": []}, "one or more with different names"),
-        ({"scenario": [SCENARIO, SCENARIO]}, "different names \(`name`\), got .'toy', 'toy'"),
+        ({"scenario": [SCENARIO, SCENARIO]}, r"different names \(`name`\), got .'toy', 'toy'"),
     ],
 )
 def test_bad_request_is_refused(how: dict, words: str) -> None:
