@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import click
 
+from pmsstats.cli.function_options import (
+    FLOATS,
+    as_options,
+    option_kinds,
+    option_texts,
+    options_of,
+)
 from pmsstats.cli.shared import explained, verbose_option
 
-
-class Numbers(click.ParamType):
-    """One number, or several with commas between them."""
-
-    name = "number"
-
-    def __init__(self, kind: type = float) -> None:
-        self.kind = kind
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Read text; one number stays a number, several are a tuple."""
-        if not isinstance(value, str):
-            return value
-        try:
-            numbers = tuple(self.kind(part) for part in value.split(","))
-        except ValueError:
-            number = "whole number" if self.kind is int else "number"
-            self.fail(f"{value!r} is no {number}, and no list such as 1,2.", param, ctx)
-        return numbers[0] if len(numbers) == 1 else numbers
-
-
 FIGURE_KINDS = (".svg", ".png", ".pdf")
-FLOATS, WHOLE = Numbers(), Numbers(int)
 
 
 @dataclass(frozen=True)
@@ -124,82 +109,23 @@ DESIGNS: dict[str, tuple[str, str, tuple[Parts, ...]]] = {
 HELP = {"retention": "Share still seen at each visit, the same in both arms: 1,0.95,0.9."}
 """Help on options that take less than the argument of their name."""
 
-_KINDS = {
-    "float": FLOATS, "int": WHOLE, "str": click.STRING, "bool": click.BOOL, "tuple": FLOATS,
-    "Sequence": FLOATS, "Retention": FLOATS,
-}  # fmt: skip
-
 
 @click.group()
 def power() -> None:
     """Answer by a closed form: how many patients, which power, how small an effect, how long.
 
     With --n the power is found; without it, what --solve names (the number of patients by
-    default) for the power asked for by --power.
+    default) for the power asked for by --power. `bounds` is on looks before the end.
     """
 
 
-def _kind(annotation: str, aliases: dict[str, Any]) -> Any:
-    """Return the kind of an option from the annotation of its argument; None: not offered."""
-    first = annotation.split("|", maxsplit=1)[0].split("[", maxsplit=1)[0].strip()
-    if get_origin(aliases.get(first)) is Literal:
-        return click.Choice(get_args(aliases[first]))
-    return _KINDS.get(first)
-
-
-def _options(function: Callable[..., Any], parts: tuple[Parts, ...]) -> dict[str, Any]:
-    """Return the options of a design: name, and kind."""
-    made = {part.argument for part in parts}
-    kinds = {name: kind for part in parts for name, kind, _ in part.options}
-    for name, parameter in inspect.signature(function).parameters.items():
-        kind = _kind(str(parameter.annotation), function.__globals__)
-        if name not in made and kind is not None:
-            kinds.setdefault(name, kind)
-    return kinds
-
-
-def _choices(function: Callable[..., Any]) -> dict[str, click.Choice[str]]:
-    """Return the words that an argument may be, where its docstring lists them."""
-    listed = re.findall(r"^(\w+) : \{(.*?)\}", inspect.cleandoc(function.__doc__ or ""), re.M)
-    words = {name: re.findall(r'"(\w+)"', text) for name, text in listed}
-    return {name: click.Choice(options) for name, options in words.items() if options}
-
-
-def _help(function: Callable[..., Any], offered: Collection[str]) -> dict[str, str]:
-    """Return the first sentence that a function's docstring gives to each argument."""
-    texts: dict[str, str] = {}
-    section = inspect.cleandoc(function.__doc__ or "").partition("Parameters\n----------\n")[2]
-    names: list[str] = []
-    for line in section.splitlines():
-        if line.startswith("---") or not line.strip():
-            break
-        if not line.startswith(" "):
-            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
-            continue
-        for name in names:
-            texts.setdefault(name, "")
-            texts[name] = f"{texts[name]} {line.strip()}".strip()
-    return {
-        name: re.sub(r" ?\[\d+\]_", "", _named(text, offered)).partition(". ")[0].rstrip(".") + "."
-        for name, text in texts.items()
-        if not text.startswith("See ") and ":func:" not in text.partition(";")[0]
-    }
-
-
-def _named(text: str, arguments: Collection[str]) -> str:
-    """Write arguments in a docstring, with or without a value, as the options that they are."""
-
-    def option(found: re.Match[str]) -> str:
-        name, value = found.groups()
-        if name not in arguments:
-            return found.group()
-        return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
-
-    return re.sub(r"`+(\w+)(?:=\"(\w+)\")?`+", option, text).replace("`", "")
-
-
-def _add(name: str, design: str, what: str, parts: tuple[Parts, ...]) -> None:
-    """Add the command of a design; its options are read when it is asked for."""
+def _add(
+    name: str,
+    what: str,
+    parameters: Callable[[], list[click.Option]],
+    answer: Callable[[dict[str, Any]], Any],
+) -> None:
+    """Add a command; its options are made when it is asked for."""
 
     class Lazy(click.Command):
         """A command whose options are those of the functions behind it."""
@@ -207,21 +133,21 @@ def _add(name: str, design: str, what: str, parts: tuple[Parts, ...]) -> None:
         def get_params(self, ctx: click.Context) -> list[click.Parameter]:
             """Return the options, which are made on first use."""
             if not getattr(self, "is_complete", False):
-                self.params = [*_parameters(design, parts), *self.params]
+                self.params = [*parameters(), *self.params]
                 self.is_complete = True
             return super().get_params(ctx)
 
-    @power.command(name, cls=Lazy, help=f"Compare {what}.", short_help=f"Compare {what}.")
+    @power.command(name, cls=Lazy, help=what, short_help=what)
     @click.option(
         "--figure", type=click.Path(dir_okay=False, path_type=Path),
-        help="File for the power curve (.svg, .png or .pdf).",
+        help="File for the figure (.svg, .png or .pdf).",
     )  # fmt: skip
     @verbose_option
     def command(*, figure: Path | None, verbose: bool, **given: Any) -> None:
         with explained(verbose=verbose):
             if figure is not None:
                 _check_figure(figure)
-            result = _solved(design, parts, given)
+            result = answer(given)
             click.echo(str(result))
             if figure is not None:
                 _draw(result, figure)
@@ -238,30 +164,13 @@ def _functions(design: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 def _parameters(design: str, parts: tuple[Parts, ...]) -> list[click.Option]:
     """Make the options of a design."""
     power_of, sample_size = _functions(design)
-    kinds = _options(sample_size, parts)
-    texts = _help(sample_size, kinds) | _help(power_of, kinds) | HELP
+    made = {part.argument for part in parts}
+    offered = option_kinds(power_of) | option_kinds(sample_size)
+    kinds = {name: kind for part in parts for name, kind, _ in part.options}
+    kinds = kinds | {name: offered[name] for name in offered if name not in made | kinds.keys()}
+    texts = option_texts(sample_size, kinds) | option_texts(power_of, kinds) | HELP
     texts |= {name: text for part in parts for name, _, text in part.options}
-    words = _choices(sample_size) | _choices(power_of)
-    arguments = inspect.signature(sample_size).parameters
-    return [
-        click.Option(
-            [f"--{name.replace('_', '-')}", name],
-            type=words.get(name, kind),
-            help=f"{texts.get(name, '')}{_default(arguments.get(name))}",
-        )
-        for name, kind in kinds.items()
-    ]
-
-
-def _default(parameter: inspect.Parameter | None) -> str:
-    """Return a remark on the value that an argument has if it is not given."""
-    value = None if parameter is None else parameter.default
-    if value in (None, "", inspect.Parameter.empty):
-        return ""
-    words = {False: "no", True: "yes"}.get(value, value) if isinstance(value, bool) else value
-    if isinstance(words, tuple):
-        words = ",".join(f"{part:g}" for part in words)
-    return f"  [default: {words:g}]" if isinstance(words, float) else f"  [default: {words}]"
+    return options_of(sample_size, kinds, texts)
 
 
 def _solved(design: str, parts: tuple[Parts, ...], given: dict[str, Any]) -> Any:
@@ -293,20 +202,36 @@ def _solved(design: str, parts: tuple[Parts, ...], given: dict[str, Any]) -> Any
     ]
     if missing:
         raise DesignError(f"{', '.join(missing)} must be given. `--help` says what each is.")
+    return _called(function, arguments, given)
+
+
+def _called(function: Callable[..., Any], arguments: dict[str, Any], given: dict[str, Any]) -> Any:
+    """Call a function; an error names options, not arguments."""
+    from pmsstats.errors import DesignError
+
     try:
         return function(**arguments)
     except DesignError as exc:
-        raise DesignError(_as_options(str(exc), given)) from exc
+        raise DesignError(as_options(str(exc), given)) from exc
 
 
-def _as_options(message: str, given: dict[str, Any]) -> str:
-    """Write the names of arguments in a message as the options that they are here."""
+def _bound_parameters() -> list[click.Option]:
+    """Make the options of a group-sequential design."""
+    from pmsstats.power import GroupSequentialDesign
 
-    def option(found: re.Match[str]) -> str:
-        name, tail = found.groups()
-        return f"`--{name.replace('_', '-')}{tail}`" if name in given else found.group()
+    kinds = option_kinds(GroupSequentialDesign)
+    return options_of(GroupSequentialDesign, kinds, option_texts(GroupSequentialDesign, kinds))
 
-    return re.sub(r"`(\w+)((?:=[^`]*)?)`", option, message)
+
+def _bounds(given: dict[str, Any]) -> Any:
+    """Work out the bounds of a group-sequential design."""
+    from pmsstats.errors import DesignError
+    from pmsstats.power import GroupSequentialDesign, boundaries
+
+    arguments = {name: value for name, value in given.items() if value is not None}
+    if "looks" not in arguments:
+        raise DesignError("`--looks` is needed: shares of the information, as 0.5,1.")
+    return boundaries(_called(GroupSequentialDesign, arguments, given))
 
 
 def _check_figure(path: Path) -> None:
@@ -334,4 +259,10 @@ def _draw(result: Any, path: Path) -> None:
 
 
 for _name, (_design, _what, _parts) in DESIGNS.items():
-    _add(_name, _design, _what, _parts)
+    _add(
+        _name,
+        f"Compare {_what}.",
+        partial(_parameters, _design, _parts),
+        partial(_solved, _design, _parts),
+    )
+_add("bounds", "Bounds of interim looks, and what they cost.", _bound_parameters, _bounds)

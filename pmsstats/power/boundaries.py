@@ -85,9 +85,10 @@ class BoundariesResult(Result):
         if self.design.futility is not None:
             lower = f"{'binding' if self.design.binding else 'non-binding'} futility bounds"
         return (
-            f"{self.n_looks} look(s) with one-sided type I error "
-            f"{format_number(self.design.alpha)} ({self.design.spending}): claim an effect at z "
-            f"of {bounds}; {lower}; power {self.power:.1%} needs {self.inflation_factor:.3f} times "
+            f"{self.n_looks} {'look' if self.n_looks == 1 else 'looks'} with one-sided type I "
+            f"error {format_number(self.design.alpha)} ({self.design.spending}): claim an effect "
+            f"at z of {bounds}; {lower}; power {100 * self.power:.1f} % needs "
+            f"{self.inflation_factor:.3f} times "
             f"the subjects of a fixed design, on average {self._average():.3f} times."
         )
 

@@ -71,7 +71,7 @@ def test_per_cent_given_as_a_share_is_explained(option: str, words: str):
 
 
 def test_help_has_no_marks_of_docstrings():
-    shown = "".join(run(name, "--help").output for name in DESIGNS)
+    shown = "".join(run(name, "--help").output for name in (*DESIGNS, "bounds"))
     assert not re.search(r"\[\d+\]_|`", shown)
 
 
@@ -194,6 +194,42 @@ def test_every_design_is_tested():
     assert {design for design, _, _ in PAIRS} == set(DESIGNS)
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        (("--looks=0.5,1",), {"looks": (0.5, 1)}),
+        (("--looks=1",), {"looks": (1,)}),
+        (
+            (
+                "--looks=0.4,0.7,1", "--spending=hwang_shih_decani", "--spending-parameter=-4",
+                "--futility=ld_pocock", "--binding=yes", "--alpha=0.05", "--power=0.9",
+            ),
+            {
+                "looks": (0.4, 0.7, 1), "spending": "hwang_shih_decani", "spending_parameter": -4.0,
+                "futility": "ld_pocock", "binding": True, "alpha": 0.05, "power": 0.9,
+            },
+        ),
+        (
+            ("--looks=0.5,1", "--futility=z", "--futility-z=0.3"),
+            {"looks": (0.5, 1), "futility": "z", "futility_z": (0.3,)},
+        ),
+        (
+            (
+                "--looks=0.5,1", "--futility=conditional_power", "--futility-parameter=0.2",
+                "--futility-trend=observed",
+            ),
+            {
+                "looks": (0.5, 1), "futility": "conditional_power", "futility_parameter": 0.2,
+                "futility_trend": "observed",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_bounds_are_those_of_the_function(options, asked):
+    expected = power.boundaries(power.GroupSequentialDesign(**asked))
+    assert run("bounds", *options).output.strip() == str(expected).strip()
+
+
 def test_another_quantity_is_solved_for():
     found = run("change", "--n", "128", "--sd", "1", "--solve", "effect", "--power", "0.8")
     assert found.exit_code == 0
@@ -230,6 +266,12 @@ WRONG = [
     (("log-rank", "--hazard", "0.2", "--hazard-ratio", "0.7"), "`--follow-up` is needed"),
     (("proportion", "--n", "200"), "`--reference` must be given"),
     (("mmrm", "--n", "100", "--sd", "1"), "Give either `--effect`"),
+    (("bounds",), "`--looks` is needed"),
+    (("bounds", "--looks=0.5,0.4,1"), "`--looks` must rise from above 0 to 1"),
+    (("bounds", "--looks=0.5,1.2"), "No look can come after the end"),
+    (("bounds", "--looks=0.5,1", "--spending=pcock"), "Did you mean 'pocock'?"),
+    (("bounds", "--looks=0.5,1", "--alpha=2.5"), "`--alpha` is one-sided and must lie between"),
+    (("bounds", "--looks=0.5,1", "--futility-trend=none"), "'none' is not one of 'design'"),
     (("chnge", "--n", "3"), "No such command 'chnge'"),
     (("change", "--effect", "1", "--sd", "1", "--figure", "x.xyz"), "must end in .svg, .png, .pdf"),
     (("change", "--effect", "1", "--sd", "1", "--figure", "no/such/x.svg"), "'no/such' is not"),
