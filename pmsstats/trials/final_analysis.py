@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from pmsstats.cohort.trial_arrays import TrialArrays
 from pmsstats.trials.cuts import take_replicates
 from pmsstats.trials.enrichment import claim_populations
-from pmsstats.trials.final_test import final_bounds
+from pmsstats.trials.final_bounds import final_bounds
 from pmsstats.trials.looks import final_cut_year
 from pmsstats.trials.questions import ask, data_at
 from pmsstats.trials.records import Answers

@@ -233,6 +233,7 @@ def test_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 LARGER = toy_scenario(accrual=Accrual(n_subjects=60))
 OTHERS = [
     ({"seed": 8}, "seed.entropy is 7 there and 8 here"),
+    ({"seed": np.random.SeedSequence(7, spawn_key=(1,))}, r"seed.spawn_key is \[\] there"),
     ({"scenario": LARGER}, "scenario.accrual.n_subjects is 40 there and 60 here"),
     ({"scenario": toy_scenario(0.1)}, r"scenario.arms\[1\].effects.shift is 0.8 there and 0.1"),
     ({"generator": ToyGenerator("toy 2")}, "generator is 'toy 1' there and 'toy 2' here"),

@@ -15,7 +15,7 @@ from scipy.stats import multivariate_normal
 from pmsstats.errors import DesignError
 from pmsstats.trials.designs import group_sequential_design
 from pmsstats.trials.enrichment import intersection_z
-from pmsstats.trials.final_test import dunnett_critical, final_bounds
+from pmsstats.trials.final_bounds import dunnett_critical, final_bounds
 from pmsstats.trials.records import confidence_limits
 from pmsstats.trials.scenario import DecisionRule, TrialArm
 from pmsstats.trials.selection import passing
