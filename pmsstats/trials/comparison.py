@@ -70,7 +70,7 @@ class DesignComparison(Result):
             share, error = result.value("success")
             patients, years = result.value("expected_n")[0], result.value("expected_years")[0]
             parts.append(
-                f"{name} {100 * share:.1f} % ({100 * error:.2g}) with {patients:,.0f} patients in "
+                f"{name} {100 * share:.1f} % ({100 * error:#.2g}) with {patients:,.0f} patients in "
                 f"{years:.1f} years"
             )
         return (

@@ -359,7 +359,7 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _claim(row: dict[Any, Any]) -> str:
     """Say how often an effect is claimed."""
-    share, error = f"{100 * row['value']:.1f} %", f"{100 * row['mcse']:.2g} points"
+    share, error = f"{100 * row['value']:.1f} %", f"{100 * row['mcse']:#.2g} points"
     if row["quantity"] == "power":
         return f"{share} showed a benefit of {row['comparison']} (power; Monte Carlo error {error})"
     return (

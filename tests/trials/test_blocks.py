@@ -64,6 +64,22 @@ def test_blocks_joined_are_one_block(size: int) -> None:
         pd.testing.assert_frame_equal(getattr(joined, name), getattr(whole, name), check_exact=True)
 
 
+def test_what_a_worker_hands_back_is_checked() -> None:
+    def shuffled(*args):
+        block = toy_block(*args)
+        return dataclasses.replace(block, trials=block.trials.sample(frac=1, random_state=1))
+
+    def lacking(*args):
+        block = toy_block(*args)
+        return dataclasses.replace(block, trials=block.trials.iloc[:-1])
+
+    expected = compute_block(task(20, 60)).trials
+    found = compute_block(dataclasses.replace(task(20, 60), run_block=shuffled)).trials
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    with pytest.raises(DesignError, match="each of the replicates 20 to 59 once, found 39"):
+        compute_block(dataclasses.replace(task(20, 60), run_block=lacking))
+
+
 def test_until_leaves_the_later_replicates_out() -> None:
     outcome = until(compute_block(task(0, 60)), 45)
     assert outcome.trials["replicate"].tolist() == list(range(45))

@@ -93,6 +93,19 @@ def test_block_comes_back_as_it_was(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(getattr(back, name), expected, check_exact=True)
 
 
+def test_block_that_another_process_stored_first_is_left_as_it_is(tmp_path: Path) -> None:
+    kept = Checkpoint(tmp_path / "c", scenario=SCENARIO, generator=GENERATOR, root=ROOT)
+    block = check_outcome(toy_block(SCENARIO, GENERATOR, ROOT, 20, 60), 20, 60)
+    kept.write(block, 20, 60)
+    stored = sorted((p, p.stat().st_mtime_ns) for p in kept.folder.rglob("*.parquet"))
+    kept.write(block, 20, 60)
+    assert sorted((p, p.stat().st_mtime_ns) for p in kept.folder.rglob("*.parquet")) == stored
+    assert sorted(p.name for p in kept.folder.iterdir()) == [
+        "block-00000020-00000060",
+        "manifest.json",
+    ]
+
+
 @pytest.mark.parametrize("size", [20, 33, 200])
 def test_resumed_run_computes_the_rest_and_gives_the_same_bytes(
     half_done: Path, tmp_path: Path, size: int
@@ -205,6 +218,13 @@ def room(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(module, "write_frame", filling)
     return left
+
+
+def test_true_values_that_did_not_fit_leave_nothing_behind(tmp_path: Path, room: list[int]) -> None:
+    room[0] = 0
+    with pytest.raises(CheckpointError, match="disk is full"):
+        simulate(tmp_path / "c", truth=2000)
+    assert [p.name for p in (tmp_path / "c").iterdir()] == ["manifest.json"]
 
 
 def test_full_disk_keeps_what_is_finished(tmp_path: Path, room: list[int]) -> None:

@@ -51,7 +51,7 @@ def test_headline_says_power_and_error() -> None:
     headline = RESULTS["two arms"].headline()
     assert headline == (
         f"Of 300 simulated trials of 'toy', {100 * value:.1f} % showed a benefit of dose1 (power; "
-        f"Monte Carlo error {100 * mcse:.2g} points); on average a trial took 40 patients and 1.0 "
+        f"Monte Carlo error {100 * mcse:#.2g} points); on average a trial took 40 patients and 1.0 "
         "years; every trial gave an answer."
     )
     several = RESULTS["three arms"].headline()
