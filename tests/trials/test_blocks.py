@@ -24,7 +24,7 @@ from pmsstats.trials.blocks import (
     missing_ranges,
     until,
 )
-from pmsstats.trials.scenario import Accrual
+from pmsstats.trials.scenario import Accrual, TrialEndpoint
 
 ROOT = np.random.SeedSequence(3)
 SCENARIO = toy_scenario()
@@ -154,3 +154,15 @@ def test_default_block_size(
 ) -> None:
     scenario = toy_scenario(accrual=Accrual(n_subjects=n_subjects))
     assert default_block_size(scenario, n_replicates, n_workers) == expected
+
+
+def test_a_block_is_as_large_in_memory_with_more_measures() -> None:
+    endpoints = tuple(TrialEndpoint(name=name, measure=name) for name in ("score", "walk", "hand"))
+    sizes = [
+        default_block_size(
+            toy_scenario(accrual=Accrual(n_subjects=5000), endpoints=endpoints[:k]), 10_000, 1
+        )
+        for k in (1, 3)
+    ]
+    # 2^21 values / (5,000 subjects x 2 visits) = 209 trials, and a third of it: whole streams of 20
+    assert sizes == [200, 60]
