@@ -107,9 +107,13 @@ def nearest(name: str, options: Iterable[str]) -> str:
     --------
     >>> nearest("thalamus_m", ["thalamus_ml", "edss"])
     " Did you mean 'thalamus_ml'?"
+    >>> nearest("cord_area", ["cord_fa", "cord_area_c2c3_mm2"])
+    " Did you mean 'cord_area_c2c3_mm2'?"
     """
     by_folded = {str(option).casefold(): str(option) for option in options}
-    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=1, cutoff=0.6)
+    wanted = name.casefold()
+    begun = [option for option in by_folded if len(wanted) > 2 and option.startswith(wanted)]
+    matches = begun[:1] or difflib.get_close_matches(wanted, list(by_folded), n=1, cutoff=0.6)
     return f" Did you mean {by_folded[matches[0]]!r}?" if matches else ""
 
 

@@ -60,10 +60,11 @@ def run_block(
     -----
     Each look is at what is known then: subjects who had entered, visits that had taken place.
     Interim looks give a row for the analysis that decides; where a trial ends, all analyses are
-    done that are not for interim looks only. Data that come in after a trial was stopped are not
-    looked at. Statistics of trials whose stages are combined are those of the combination;
-    estimates and confidence limits are those of the analysis as it stands. Further analyses than
-    the primary one are tested at the one-sided level of the decision, whenever the trial ends.
+    done that are not for interim looks only, in the arms that were not given up by then. Data that
+    come in after a trial was stopped are not looked at. Statistics of trials whose stages are
+    combined are those of the combination; estimates and confidence limits are those of the analysis
+    as it stands. Further analyses than the primary one are tested at the one-sided level of the
+    decision, whenever the trial ends.
     """
     check_rules(scenario)
     state = begin(scenario, generator, as_seed_sequence(root), first, last)

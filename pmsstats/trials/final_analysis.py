@@ -198,6 +198,8 @@ def other_analyses(
     data : TrialArrays
         At the look, of all trials that were asked.
     """
+    if interim.rule == "select_arms":  # nothing is left to analyse: arms given up are not
+        return
     scenario = state.scenario
     ended = np.flatnonzero(state.running[answers.replicates] != 0)
     names = [scenario.decision.analysis, *analyses_at_end(scenario)]

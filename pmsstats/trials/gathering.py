@@ -22,12 +22,16 @@ __all__ = ["REPLICATES_PER_CHECK", "Gathering", "StoppingRule"]
 REPLICATES_PER_CHECK = 500
 """Whether to stop is asked after each so many replicates, in their order: on every machine after
 the same ones."""
+_SILENT_LOOK = 0.5  # share of analyses at a look without an answer from which it is no look
 _CLEARLY_TOO_MANY = 3.0  # binomial standard errors, before all replicates are done
 _NAMES_OF_POWER = ("power", "type1_error", "success")
+_SHARES = (
+    *_NAMES_OF_POWER, "coverage", "bias_eliminated_coverage", "familywise_error",
+    "disjunctive_power", "conjunctive_power",
+)  # fmt: skip
 _TARGETS = (
-    *_NAMES_OF_POWER, "bias", "relative_bias", "mse", "coverage", "bias_eliminated_coverage",
-    "mean_estimate", "empirical_se", "model_se", "model_se_relative_error", "familywise_error",
-    "disjunctive_power", "conjunctive_power", "expected_n", "expected_years",
+    *_SHARES, "bias", "relative_bias", "mse", "mean_estimate", "empirical_se", "model_se",
+    "model_se_relative_error", "expected_n", "expected_years",
 )  # fmt: skip
 
 
@@ -200,6 +204,8 @@ class Gathering:
                 return
             self._checked = n
             self._refuse_failures(n)
+            if n == min(REPLICATES_PER_CHECK, n_all):
+                self._refuse_silent_looks(n)
             if n == n_all:
                 self._enough_at = n
             elif self._has_target(n):
@@ -244,6 +250,23 @@ class Gathering:
             "allow more in the scenario."
         )
 
+    def _refuse_silent_looks(self, n: int) -> None:
+        """Stop where the analysis of an interim look mostly has no answer: it could not decide."""
+        guiding = {look.analysis: look.name for look in self.scenario.interims}
+        rows = self.joined(n).estimates
+        rows = rows[rows["analysis"].isin(guiding) & (rows["look"] <= len(self.scenario.interims))]
+        silent = (rows["reason"] != "").groupby([rows["analysis"], rows["look"]]).mean()
+        silent = silent[silent > _SILENT_LOOK]
+        if silent.empty:
+            return
+        (name, look), share = silent.index[0], float(silent.iloc[0])
+        at = rows[(rows["analysis"] == name) & (rows["look"] == look) & (rows["reason"] != "")]
+        raise ConvergenceError(
+            f"In {100 * share:.0f} % of the first {n} trials of {self.scenario.name!r} the "
+            f"analysis {name!r} had no answer at look {look}: {at['reason'].mode().iloc[0]}. Let "
+            f"interim {guiding[name]!r} come later, or decide it by another analysis."
+        )
+
     def _has_target(self, n: int) -> bool:
         """Say whether every target is met by the first replicates."""
         rule = self.rule
@@ -259,16 +282,16 @@ class Gathering:
         rows = table[ours & table["quantity"].isin(names) & (table["look"] == 0)]
         if rows.empty or rows["mcse"].isna().any():
             return math.inf
-        if name in _NAMES_OF_POWER:
+        if name in _SHARES:
             return max(_cautious_error(row) for row in rows.to_dict("records"))
         return float(rows["mcse"].max())
 
 
 def _cautious_error(row: Mapping[Any, Any]) -> float:
-    """Return the error of a share with two successes and two failures more.
+    """Return the error of a share with two successes and two failures more, if that is larger.
 
     Without them a share of 0 or 1 would have no error after however few replicates.
     """
     n = row["n_replicates"]
     share = (row["value"] * n + 2) / (n + 4)
-    return math.sqrt(share * (1 - share) / (n + 4))
+    return max(math.sqrt(share * (1 - share) / (n + 4)), row["mcse"])

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from pmsstats.trials.final_analysis import analyses_at_end
 from pmsstats.trials.outcomes import BlockOutcome
+from pmsstats.trials.performance import (
+    PerformanceMeasure,
+    estimate_performance,
+    mean_measure,
+    share_measure,
+)
 from pmsstats.trials.scenario import Scenario, TrialAnalysis
 from pmsstats.trials.truths import arms_like_reference
 
 __all__ = [
+    "HARM_IN_ERRORS",
     "OPERATING_COLUMNS",
-    "Measure",
     "analyses_that_claim",
     "benefit_sign",
-    "estimate_performance",
     "failure_ledger",
     "final_answers",
-    "mean_measure",
     "operating_characteristics",
-    "share_measure",
 ]
 
 OPERATING_COLUMNS = (
@@ -32,157 +34,11 @@ OPERATING_COLUMNS = (
 )  # fmt: skip
 """Columns of the table of operating characteristics."""
 _LEDGER_COLUMNS = ("analysis", "look", "reason", "n_replicates", "share", "first_replicates")
-_HARM_IN_ERRORS = 3.0  # a simulated truth this many errors below 0 is taken as harm
+HARM_IN_ERRORS = 3.0
+"""A simulated truth this many of its errors below 0 is taken as harm."""
+_NONE_IN_ERRORS = 2.0  # one this near to 0 is taken as none,
+_PRECISE_TRUTH = 0.25  # if its error is this part of that of a trial, or less
 _REPLICATES_NAMED = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """One operating characteristic.
-
-    Parameters
-    ----------
-    value : float
-        Its estimate from the replicates.
-    mcse : float
-        Monte Carlo standard error.
-    n_replicates : int
-        On which it rests.
-    """
-
-    value: float
-    mcse: float
-    n_replicates: int
-
-
-def share_measure(hits: np.ndarray) -> Measure:
-    """Estimate a probability.
-
-    Parameters
-    ----------
-    hits : ndarray of bool, shape (n_replicates,)
-        Whether it happened.
-
-    Returns
-    -------
-    Measure
-        Share, with the binomial standard error (0 where it happened always or never).
-
-    Examples
-    --------
-    >>> share_measure(np.array([True, True, False, True]))
-    Measure(value=0.75, mcse=0.21650635094610965, n_replicates=4)
-    """
-    n = len(hits)
-    if n == 0:
-        return Measure(value=math.nan, mcse=math.nan, n_replicates=0)
-    share = float(np.mean(hits))
-    return Measure(value=share, mcse=math.sqrt(share * (1 - share) / n), n_replicates=n)
-
-
-def mean_measure(values: np.ndarray) -> Measure:
-    """Estimate an expectation.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_replicates,)
-        One per replicate.
-
-    Returns
-    -------
-    Measure
-        Mean, with the standard error of a mean.
-    """
-    n = len(values)
-    mean = float(np.mean(values)) if n else math.nan
-    mcse = math.sqrt(_variance(values) / n) if n > 1 else math.nan
-    return Measure(value=mean, mcse=mcse, n_replicates=n)
-
-
-def _variance(values: np.ndarray) -> float:
-    """Return the sample variance: exactly 0 of values that are all the same."""
-    return float(np.var(values, ddof=1)) if np.ptp(values) > 0 else 0.0
-
-
-def estimate_performance(
-    estimate: np.ndarray,
-    std_error: np.ndarray,
-    conf_low: np.ndarray,
-    conf_high: np.ndarray,
-    *,
-    truth: float = math.nan,
-    truth_error: float = 0.0,
-) -> dict[str, Measure]:
-    """Measure how estimates behave around the true value.
-
-    Parameters
-    ----------
-    estimate, std_error, conf_low, conf_high : ndarray, shape (n_replicates,)
-        Of the replicates with an answer.
-    truth : float
-        True value; not a number where unknown: only what needs none is then given.
-    truth_error : float
-        Its standard error, where it was itself simulated: part of the error of the bias.
-
-    Returns
-    -------
-    dict of str to Measure
-        ``mean_estimate``, ``empirical_se``, ``model_se``, ``model_se_relative_error`` (a share:
-        0.05 says that model standard errors are 5 % too large), ``bias_eliminated_coverage``, and
-        with a truth ``bias``, ``relative_bias`` (a share, where the truth is not 0), ``mse`` and
-        ``coverage``.
-
-    Notes
-    -----
-    Formulas of Table 6 of [1]_. The model standard error is the root of the mean squared one.
-
-    References
-    ----------
-    .. [1] Morris TP, White IR, Crowther MJ. Using simulation studies to evaluate statistical
-       methods. Stat Med 2019;38:2074-2102. doi:10.1002/sim.8086
-    """
-    n = len(estimate)
-    mean = mean_measure(estimate)
-    if n < 2:
-        return {"mean_estimate": mean}
-    empirical = mean.mcse * math.sqrt(n)
-    centred = (conf_low <= mean.value) & (mean.value <= conf_high)
-    found = {
-        "mean_estimate": mean,
-        "empirical_se": Measure(
-            value=empirical, mcse=empirical / math.sqrt(2 * (n - 1)), n_replicates=n
-        ),
-        **_model_errors(std_error, empirical),
-        "bias_eliminated_coverage": share_measure(centred),
-    }
-    if math.isnan(truth):
-        return found
-    bias_error = math.hypot(mean.mcse, truth_error)
-    found["bias"] = Measure(value=mean.value - truth, mcse=bias_error, n_replicates=n)
-    if truth != 0:
-        found["relative_bias"] = Measure(
-            value=(mean.value - truth) / truth, mcse=bias_error / abs(truth), n_replicates=n
-        )
-    found["mse"] = mean_measure((estimate - truth) ** 2)
-    found["coverage"] = share_measure((conf_low <= truth) & (truth <= conf_high))
-    return found
-
-
-def _model_errors(std_error: np.ndarray, empirical: float) -> dict[str, Measure]:
-    """Compare the standard errors that analyses state with the spread of the estimates."""
-    n = len(std_error)
-    squared = std_error**2
-    model = math.sqrt(float(np.mean(squared)))
-    if model == 0 or empirical == 0:
-        return {"model_se": Measure(value=model, mcse=math.nan, n_replicates=n)}
-    spread = _variance(squared) / (4 * n * model**4)  # relative variance of `model`
-    ratio = model / empirical
-    return {
-        "model_se": Measure(value=model, mcse=model * math.sqrt(spread), n_replicates=n),
-        "model_se_relative_error": Measure(
-            value=ratio - 1, mcse=ratio * math.sqrt(spread + 1 / (2 * (n - 1))), n_replicates=n
-        ),
-    }
 
 
 def final_answers(estimates: pd.DataFrame) -> pd.DataFrame:
@@ -264,8 +120,10 @@ def operating_characteristics(
     -----
     A replicate whose analysis failed counts as no success in ``power`` and ``type1_error``; the
     same among replicates with an answer is ``power_given_answer`` and
-    ``type1_error_given_answer``. It is a type I error where the true value is no gain; where that
-    is not known, in arms that are defined as the reference arm is. Analyses
+    ``type1_error_given_answer``. It is a type I error where the true value is no gain (a simulated
+    one: within two of its errors of none); where that is not known, in arms that are defined as
+    the reference arm is. ``missed_look`` is the share of trials that came to their end without
+    having had every look. Analyses
     that only guide an interim look test nothing and have neither; for them ``passed_interim`` is
     the share of all trials in which the comparison was looked at and went on. Estimates are those
     of the last look at which there is one.
@@ -284,7 +142,7 @@ def operating_characteristics(
     return pd.DataFrame(records, columns=list(OPERATING_COLUMNS))
 
 
-_Row = tuple[str, str, str, int, Measure]
+_Row = tuple[str, str, str, int, PerformanceMeasure]
 _Truth = dict[tuple[str, str], tuple[float, float]]
 
 
@@ -312,7 +170,9 @@ def _is_null(scenario: Scenario, true: _Truth, name: str, rows: pd.DataFrame) ->
     value, error = known
     margin = float(analysis.options.get("margin", 0.0))
     above = benefit_sign(rows, margin) * value + margin
-    return above == 0 or above < -_HARM_IN_ERRORS * error
+    is_precise = error < _PRECISE_TRUTH * float(rows["std_error"].median())
+    is_none = abs(above) <= _NONE_IN_ERRORS * error and is_precise
+    return above == 0 or is_none or above < -HARM_IN_ERRORS * error
 
 
 def _defined_truth(
@@ -366,7 +226,7 @@ def _comparisons(scenario: Scenario, outcome: BlockOutcome, true: _Truth) -> Ite
         columns = (last[c].to_numpy() for c in ("estimate", "std_error", "conf_low", "conf_high"))
         value, error = known or (math.nan, 0.0)
         if known is not None:
-            exact = Measure(value=value, mcse=error, n_replicates=len(replicates))
+            exact = PerformanceMeasure(value=value, mcse=error, n_replicates=len(replicates))
             yield "truth", analysis, comparison, 0, exact
         for quantity, measure in estimate_performance(
             *columns, truth=value, truth_error=error
@@ -421,6 +281,9 @@ def _courses(scenario: Scenario, outcome: BlockOutcome) -> Iterator[_Row]:
     if most.any():
         yield "expected_events", primary, "", 0, mean_measure(most)
     stopped, looks = trials["stopped_for"].to_numpy(), trials["n_looks"].to_numpy()
+    if scenario.interims:
+        missed = (stopped == "end") & (looks <= len(scenario.interims))
+        yield "missed_look", "", "", 0, share_measure(missed)
     for kind in ("efficacy", "futility"):
         for look in range(len(scenario.interims) + 1) if scenario.interims else ():
             here = (stopped == kind) & ((look == 0) | (looks == look))

@@ -16,7 +16,7 @@ from pmsstats.plots.operating import plot_estimates, plot_rejections, plot_stopp
 from pmsstats.provenance import build_manifest, write_manifest
 from pmsstats.results import Exclusion, Result, format_number, to_plain
 from pmsstats.trials.checkpoint import generator_identity, write_frame
-from pmsstats.trials.operating import final_answers
+from pmsstats.trials.operating import HARM_IN_ERRORS, benefit_sign, final_answers
 from pmsstats.trials.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ _SHARES = frozenset({
     "power", "power_given_answer", "type1_error", "type1_error_given_answer", "success",
     "familywise_error", "disjunctive_power", "conjunctive_power", "coverage",
     "bias_eliminated_coverage", "stopped_for_efficacy", "stopped_for_futility", "failed",
-    "dropped", "passed_interim", "best_arm_kept", "relative_bias", "model_se_relative_error",
+    "missed_look", "dropped", "passed_interim", "best_arm_kept", "relative_bias",
+    "model_se_relative_error",
 })  # fmt: skip
 _REJECTIONS = ("power", "type1_error")
 _OF_LOOKS = ("stopped_for_efficacy", "stopped_for_futility", "dropped")
@@ -60,6 +61,7 @@ _SHOWN_AS = {
     "stopped_for_efficacy": "stopped, effect shown",
     "stopped_for_futility": "stopped, futile",
     "failed": "no answer",
+    "missed_look": "an interim look never came",
     "dropped": "arm dropped",
     "passed_interim": "goes on after the interim look",
     "best_arm_kept": "best arm goes on to the end",
@@ -169,7 +171,19 @@ class SimulationResult(Result):
         table = self.operating
         primary = table[table["analysis"] == self.scenario.decision.analysis]
         rows = primary[primary["quantity"].isin(_REJECTIONS)].to_dict("records")
-        return [_claim(row) for row in rows] or ["none had a primary analysis"]
+        claims = [_claim(row, does_harm=self._does_harm(row["comparison"])) for row in rows]
+        return claims or ["none had a primary analysis"]
+
+    def _does_harm(self, comparison: str) -> bool:
+        """Say whether the true effect on the primary outcome is clearly a loss."""
+        name = self.scenario.decision.analysis
+        known = self.truth[
+            (self.truth["analysis"] == name) & (self.truth["comparison"] == comparison)
+        ]
+        seen = self.estimates[self.estimates["analysis"] == name]
+        margin = float(self.scenario.analysis(name).options.get("margin", 0.0))
+        gain = benefit_sign(seen, margin) * known["value"]
+        return bool((gain < -HARM_IN_ERRORS * known["std_error"].fillna(0.0)).any())
 
     def _size(self) -> str:
         """Say how many patients and years a trial took on average."""
@@ -357,14 +371,15 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=labels)
 
 
-def _claim(row: dict[Any, Any]) -> str:
+def _claim(row: dict[Any, Any], *, does_harm: bool) -> str:
     """Say how often an effect is claimed."""
     share, error = f"{100 * row['value']:.1f} %", f"{100 * row['mcse']:#.2g} points"
     if row["quantity"] == "power":
         return f"{share} showed a benefit of {row['comparison']} (power; Monte Carlo error {error})"
+    why = "whose true effect is a loss" if does_harm else "where there is none"
     return (
-        f"{share} claimed a benefit of {row['comparison']} where there is none (type I error; "
-        f"Monte Carlo error {error})"
+        f"{share} claimed a benefit of {row['comparison']}{',' if does_harm else ''} {why} (type I "
+        f"error; Monte Carlo error {error})"
     )
 
 

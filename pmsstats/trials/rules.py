@@ -9,6 +9,7 @@ from pmsstats.trials.information_at_looks import (
     counts_events,
     expected_year,
     first_informative_week,
+    information_steps,
 )
 from pmsstats.trials.questions import TRIAL_OPTIONS
 from pmsstats.trials.scenario import Interim, Scenario
@@ -51,6 +52,8 @@ def check_rules(scenario: Scenario) -> None:
         _check_arms(scenario, look, comparisons, by_arm=by_arm)
         _check_seen(scenario, look)
         _check_before_end(scenario, look)
+        _check_acts(scenario, look)
+    _check_decision_acts(scenario)
     _check_end_can_come(scenario)
     _check_adaptations(scenario)
     _check_shared_reference(scenario, by_arm=by_arm)
@@ -116,6 +119,8 @@ def _check_arms(
 def _check_seen(scenario: Scenario, look: Interim) -> None:
     """Refuse a look at which nobody is expected to have what it looks at."""
     analysis = scenario.analysis(look.analysis)
+    if look.at == "information" and not counts_events(analysis):
+        _check_information(scenario, look)
     if look.at in {"events", "information"} or counts_events(analysis):
         return
     week = first_informative_week(scenario, analysis)
@@ -130,11 +135,21 @@ def _check_seen(scenario: Scenario, look: Interim) -> None:
         )
 
 
+def _check_information(scenario: Scenario, look: Interim) -> None:
+    """Refuse a look by information that the plan cannot tell."""
+    try:
+        information_steps(scenario, scenario.analysis(look.analysis), look.options)
+    except DesignError as exc:
+        raise DesignError(f"Interim {look.name!r} waits for information. {exc}") from exc
+
+
 def _check_before_end(scenario: Scenario, look: Interim) -> None:
     """Refuse a look that is expected at the end of the trial, or never."""
+    planned = planned_places(scenario)
+    if look.at == "events":
+        _check_events_can_come(scenario, look)
     if look.at in {"events", "information"}:
         return
-    planned = planned_places(scenario)
     if look.at == "enrolled" and look.value > planned:
         raise DesignError(
             f"Interim {look.name!r} waits for {look.value:g} subjects, but {planned} are planned "
@@ -151,6 +166,71 @@ def _check_before_end(scenario: Scenario, look: Interim) -> None:
             f"Interim {look.name!r} is expected after {year:.2f} years, when the trial ends "
             f"({end:.2f} years). Let it come earlier: by a smaller `value`, an earlier `week`, or "
             "a longer recruitment (`years` of the accrual)."
+        )
+
+
+def _check_events_can_come(scenario: Scenario, look: Interim) -> None:
+    """Refuse to look after events that an analysis does not have, or that are too many."""
+    analysis, n = scenario.analysis(look.analysis), scenario.accrual.n_subjects
+    if not counts_events(analysis):
+        raise DesignError(
+            f"Interim {look.name!r} waits for events, but its analysis {analysis.name!r} by the "
+            f"method {analysis.method!r} counts none. Time it by `at = 'followed'`, 'enrolled', "
+            "'information' or 'year', or let it look at an analysis of times to an event."
+        )
+    if look.value > n:
+        raise DesignError(
+            f"Interim {look.name!r} waits for {look.value:g} events, but only {n} subjects are "
+            "recruited, each with one event at most. Recruit more, or wait for fewer."
+        )
+
+
+def _check_acts(scenario: Scenario, look: Interim) -> None:
+    """Refuse a look that could change nothing, whatever it sees."""
+    decision = scenario.decision
+    if look.rule == "group_sequential" and look.analysis != decision.analysis:
+        if "futility_z" not in look.options:
+            raise DesignError(
+                f"Interim {look.name!r} looks at {look.analysis!r}, which is not the primary "
+                "analysis: it can stop the trial for futility only, below `futility_z` among its "
+                "`options`, which is not given."
+            )
+    elif look.rule == "group_sequential" and decision.boundary == "none" and not decision.futility:
+        raise DesignError(
+            f"Interim {look.name!r} can stop for nothing: the decision has neither a `boundary` "
+            "for efficacy nor `futility`. Give one, as boundary = 'ld_obrien_fleming', or leave "
+            "the look out."
+        )
+    if look.rule == "sample_size":
+        _check_can_change(scenario, look)
+
+
+def _check_can_change(scenario: Scenario, look: Interim) -> None:
+    """Refuse to plan the number of subjects anew where it must stay what it is."""
+    planned, places = planned_places(scenario), scenario.accrual.n_subjects
+    most = look.options.get("n_max", places)
+    least = look.options.get("n_min", planned) if look.options.get("blinded") else planned
+    if least >= planned and most <= planned:
+        raise DesignError(
+            f"Interim {look.name!r} plans the number of subjects anew, but it must stay "
+            f"{planned}: give `n_planned` among its `options`, below the {places} places of the "
+            "accrual (`n_subjects`), which are the most that may be recruited."
+        )
+
+
+def _check_decision_acts(scenario: Scenario) -> None:
+    """Refuse bounds of looks where there is no look to which they belong."""
+    decision = scenario.decision
+    given = [
+        name for name, is_given in (
+            ("boundary", decision.boundary != "none"), ("futility", bool(decision.futility))
+        ) if is_given
+    ]  # fmt: skip
+    if given and not primary_looks(scenario):
+        raise DesignError(
+            f"`{given[0]}` of the decision belongs to looks before the end, but no interim has the "
+            f"rule 'group_sequential' and the primary analysis {decision.analysis!r}. Add one, or "
+            f"leave `{given[0]}` out."
         )
 
 

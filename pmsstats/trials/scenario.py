@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.cohort.toml_types import NO_OTHER_KEYS
 from pmsstats.errors import DesignError, nearest
 from pmsstats.trials.scenario_analyses import (
@@ -146,8 +147,13 @@ class Scenario:
                 _known(f"`rates` of {event.name!r}", name, names)
 
     def _check_interim(self, interim: Interim) -> None:
-        """Refuse an interim after the end."""
+        """Refuse an interim after the end, or by a week without a visit."""
         end = self.planned_years
+        if interim.week is not None and interim.week not in self.schedule.weeks:
+            raise DesignError(
+                f"`week` of interim {interim.name!r} must be one of the visits in weeks "
+                f"{', '.join(map(str, self.schedule.weeks))}, got {interim.week:g}."
+            )
         if interim.at == "year" and interim.value >= end:
             raise DesignError(
                 f"Interim {interim.name!r} is planned in year {interim.value:g}, but the trial "
@@ -172,7 +178,7 @@ class Scenario:
         """Calendar years until the planned end: recruitment and the follow-up of the last."""
         if self.decision.final == "year":
             return float(self.decision.final_value or 0)
-        return self.accrual.years + 7 * self.schedule.weeks[-1] / 365.25
+        return self.accrual.years + 7 * self.schedule.weeks[-1] / DAYS_PER_YEAR
 
     @property
     def arm_names(self) -> tuple[str, ...]:

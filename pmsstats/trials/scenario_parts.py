@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from pmsstats.cohort.toml_types import NO_OTHER_KEYS
 from pmsstats.errors import DesignError
 
@@ -123,8 +125,9 @@ class Accrual:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.n_subjects < 2:
-            raise DesignError(f"`n_subjects` must be at least 2, got {self.n_subjects!r}.")
+        n = self.n_subjects
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
+            raise DesignError(f"`n_subjects` must be a whole number of 2 or more, got {n!r}.")
         if not 0 <= self.years < math.inf:
             raise DesignError(f"`years` of the accrual must be 0 or more, got {self.years!r}.")
         if self.pattern == "ramp" and not 0 < self.ramp_years <= self.years:

@@ -85,11 +85,14 @@ def select_arms(state: TrialState, interim: Interim, answers: Answers) -> np.nda
             "value) nor `keep` (number of arms)."
         )
     if threshold is not None and not 0.0 < float(threshold) < 1.0:
-        raise DesignError(f"`threshold` must be a p value between 0 and 1, got {threshold!r}.")
+        raise DesignError(
+            f"`threshold` of interim {interim.name!r} must be a p value between 0 and 1, got "
+            f"{threshold!r}."
+        )
     if keep is not None and not 1 <= int(keep) <= len(state.comparisons):
         raise DesignError(
-            f"`keep` must be from 1 to the number of treated arms, {len(state.comparisons)}, got "
-            f"{keep!r}."
+            f"`keep` of interim {interim.name!r} must be from 1 to the number of treated arms, "
+            f"{len(state.comparisons)}, got {keep!r}."
         )
     bound = -np.inf if threshold is None else float(-ndtri(float(threshold)))
     judged = answers.asked & _judged(state, interim, answers.year)

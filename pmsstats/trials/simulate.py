@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -220,7 +220,26 @@ def simulate_trials(
         min_replicates=min_replicates, progress=progress, truth=truth, keep=keep,
     )  # fmt: skip
     root = as_seed_sequence(seed)  # type: ignore[arg-type]  # None is refused there
+    _check(scenario)
     return simulate_with(_engine(), scenario, generator, root, request)
+
+
+def _check(scenario: Scenario | Sequence[Scenario]) -> None:
+    """Refuse looks and rules that contradict each other, before any work."""
+    from pmsstats.trials.rules import check_rules
+
+    for one in (scenario,) if isinstance(scenario, Scenario) else scenario:
+        with _named(one):
+            check_rules(one)
+
+
+@contextmanager
+def _named(scenario: Scenario) -> Iterator[None]:
+    """Say which scenario an error is about."""
+    try:
+        yield
+    except DesignError as exc:
+        raise DesignError(f"In the scenario {scenario.name!r}: {exc}") from exc
 
 
 def compare_designs(
@@ -321,10 +340,8 @@ def _opened(
     kept = None
     if folder is not None:
         kept = Checkpoint(folder, scenario=task.scenario, generator=task.generator, root=task.root)
-    try:
+    with _named(task.scenario):
         truth = _truth(task, engine, request.subjects_of_truth, kept)
-    except DesignError as exc:
-        raise DesignError(f"In the scenario {task.scenario.name!r}: {exc}") from exc
     return Gathering(task, rule=request.rule(), truth=truth, checkpoint=kept)
 
 

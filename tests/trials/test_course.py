@@ -327,7 +327,7 @@ BAD = {
         "no number of subjects will do",
     ),
     "enrichment without analysis": ({"rule": "enrichment"}, "`subgroup_analysis`"),
-    "events of a change": ({"at": "events", "value": 10}, "no events to wait for"),
+    "events of a change": ({"at": "events", "value": 10}, "by the method 'change' counts none"),
     "look before anybody is seen": ({"at": "year", "value": 0.2}, "nobody has reached"),
 }
 

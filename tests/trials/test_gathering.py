@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from toy_trials import GENERATOR, fail_every, toy_block, toy_scenario
+from toy_trials import GENERATOR, fail_every, toy_block, toy_scenario, with_interim
 
 from pmsstats.errors import ConvergenceError
 from pmsstats.provenance import package_version
@@ -122,3 +122,52 @@ def test_stored_blocks_reach_as_far_as_is_asked(tmp_path: Path) -> None:
     assert (run.n_resumed, run.n_done, run.is_finished) == (100, 100, True)
     assert run.joined().trials["replicate"].tolist() == list(range(100))
     assert [(t.first, t.last) for t in run.tasks(50)] == []
+
+
+def silent_at_first_look(share: float):
+    """Add a look at which so many of the analyses have no answer."""
+
+    def change(outcome):
+        first = outcome.estimates.assign(rejected=False)
+        gone = first["replicate"] % 100 < 100 * share
+        first.loc[gone, ["estimate", "std_error", "z"]] = np.nan
+        first.loc[gone, "reason"] = "too few rows or subjects"
+        both = pd.concat([first, outcome.estimates.assign(look=2)])
+        both = both.sort_values(["replicate", "look"], kind="stable", ignore_index=True)
+        return dataclasses.replace(outcome, estimates=both)
+
+    return change
+
+
+def test_look_without_answers_is_no_look() -> None:
+    run = gathering(1000, scenario=with_interim(toy_scenario()))
+    words = r"In 60 % of the first 500 trials .* at look 1: too few rows .* Let interim 'half' come"
+    with pytest.raises(ConvergenceError, match=words):
+        give(run, 0, 700, silent_at_first_look(0.6))
+
+
+def test_look_with_some_answers_is_one() -> None:
+    run = gathering(1000, scenario=with_interim(toy_scenario()))
+    give(run, 0, 1000, silent_at_first_look(0.4))
+    assert run.is_finished
+
+
+@pytest.mark.parametrize("quantity", ["familywise_error", "conjunctive_power", "coverage"])
+def test_shares_of_none_or_all_are_no_reason_to_stop_at_once(quantity: str) -> None:
+    """No trial claims the harmful dose1, none finds both: (2 / 504)^(1/2) / 504^(1/2) = 0.28 %."""
+    truth = pd.DataFrame({
+        "analysis": "test", "comparison": ["dose1", "dose2", "dose3"],
+        "value": [-9.0, 9.0, 0.01], "std_error": 0.0,
+    })  # fmt: skip
+    run = gathering(
+        3000, scenario=toy_scenario(-9.0, 9.0, 0.01), targets={quantity: 0.002}, min_replicates=500
+    )
+    run.truth = truth
+    give(run, 0, 3000, wide_intervals)
+    assert run.n_wanted > 500
+
+
+def wide_intervals(outcome):
+    """Let each interval hold everything."""
+    estimates = outcome.estimates.assign(conf_low=-99.0, conf_high=99.0)
+    return dataclasses.replace(outcome, estimates=estimates)

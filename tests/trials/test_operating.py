@@ -1,4 +1,4 @@
-"""Operating characteristics: against R, against loops by hand, against their own spread."""
+"""Operating characteristics: against loops by hand and what is known of the toy trial."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import statistics
 import numpy as np
 import pandas as pd
 import pytest
-from reference_cases import load_case
 from toy_trials import (
     EFFECT,
     GENERATOR,
@@ -26,115 +25,12 @@ from pmsstats.trials.operating import (
     OPERATING_COLUMNS,
     analyses_that_claim,
     benefit_sign,
-    estimate_performance,
     failure_ledger,
     final_answers,
-    mean_measure,
     operating_characteristics,
-    share_measure,
 )
 from pmsstats.trials.outcomes import BlockOutcome
-from pmsstats.trials.scenario import TrialAnalysis
-
-CASE = "simulation_performance"
-TRUTH_OF_CASE = -0.35
-COLUMNS = ("estimate", "std_error", "conf_low", "conf_high")
-
-
-def performance(frame: pd.DataFrame, **truth: float):
-    return estimate_performance(*(frame[c].to_numpy() for c in COLUMNS), **truth)
-
-
-# --- R ----------------------------------------------------------------------------------------
-
-EXPECTED = load_case(CASE).expected
-
-
-@pytest.mark.parametrize(
-    ("quantity", "term", "value", "rtol"),
-    list(EXPECTED[["quantity", "term", "value", "rtol"]].itertuples(index=False, name=None)),
-)
-def test_performance_agrees_with_r(quantity: str, term: str, value: float, rtol: float) -> None:
-    measure = performance(load_case(CASE).input, truth=TRUTH_OF_CASE)[quantity]
-    assert getattr(measure, term) == pytest.approx(value, rel=rtol)
-    assert measure.n_replicates == 240
-
-
-# --- by hand ----------------------------------------------------------------------------------
-
-
-def test_performance_of_three_estimates_by_hand() -> None:
-    frame = pd.DataFrame({
-        "estimate": [1.0, 2.0, 6.0], "std_error": [1.0, 2.0, 2.0],
-        "conf_low": [0.0, 0.0, 4.0], "conf_high": [2.0, 4.0, 8.0],
-    })  # fmt: skip
-    found = performance(frame, truth=2.0)
-    assert found["bias"].value == 1.0  # mean 3
-    assert found["bias"].mcse == pytest.approx(math.sqrt(7 / 3))  # variance (4 + 1 + 9) / 2 = 7
-    assert found["relative_bias"].value == 0.5
-    assert found["empirical_se"].value == pytest.approx(math.sqrt(7))
-    assert found["empirical_se"].mcse == pytest.approx(math.sqrt(7) / 2)  # 2 (n - 1) = 4
-    assert found["model_se"].value == pytest.approx(math.sqrt(3))  # (1 + 4 + 4) / 3
-    assert found["mse"].value == pytest.approx(17 / 3)  # (1 + 0 + 16) / 3
-    assert found["coverage"].value == pytest.approx(2 / 3)  # 2.0 lies on a bound: inside
-    assert found["bias_eliminated_coverage"].value == pytest.approx(1 / 3)  # 3 in the second
-    assert found["model_se_relative_error"].value == pytest.approx(math.sqrt(3 / 7) - 1)
-
-
-def test_error_of_a_simulated_truth_is_part_of_that_of_the_bias() -> None:
-    frame = load_case(CASE).input
-    exact = performance(frame, truth=-0.35)
-    vague = performance(frame, truth=-0.35, truth_error=0.05)
-    assert vague["bias"].mcse == pytest.approx(math.hypot(exact["bias"].mcse, 0.05))
-    assert vague["relative_bias"].mcse == pytest.approx(vague["bias"].mcse / 0.35)
-    assert vague["coverage"] == exact["coverage"]
-
-
-def test_without_a_truth_only_what_needs_none() -> None:
-    found = performance(load_case(CASE).input)
-    assert set(found) == {
-        "mean_estimate", "empirical_se", "model_se", "model_se_relative_error",
-        "bias_eliminated_coverage",
-    }  # fmt: skip
-    assert "relative_bias" not in performance(load_case(CASE).input, truth=0.0)
-
-
-def test_no_replicates_give_no_numbers() -> None:
-    assert math.isnan(share_measure(np.zeros(0, bool)).value)
-    assert math.isnan(mean_measure(np.zeros(0)).value)
-    one = performance(load_case(CASE).input.head(1), truth=0.0)
-    assert set(one) == {"mean_estimate"}
-    assert math.isnan(one["mean_estimate"].mcse)
-
-
-# --- Monte Carlo ------------------------------------------------------------------------------
-
-N_REPEATS = 2000
-N_EACH = 200
-
-
-def test_stated_errors_are_the_spread_over_repeated_simulations() -> None:
-    rng = np.random.default_rng(20261123)
-    truth, repeats = 0.5, []
-    for _ in range(N_REPEATS):
-        estimate = truth + 0.1 + rng.standard_normal(N_EACH)
-        error = np.sqrt(rng.chisquare(30, N_EACH) / 30)
-        low, high = estimate - 1.96 * error, estimate + 1.96 * error
-        repeats.append(estimate_performance(estimate, error, low, high, truth=truth))
-    for quantity in repeats[0]:
-        values = np.array([r[quantity].value for r in repeats])
-        stated = np.sqrt(np.mean([r[quantity].mcse ** 2 for r in repeats]))
-        spread = values.std(ddof=1)
-        kurtosis = np.mean((values - values.mean()) ** 4) / spread**4
-        error = spread * math.sqrt((kurtosis - 1) / (4 * N_REPEATS))  # of a standard deviation
-        if quantity == "bias_eliminated_coverage":
-            # Its error neglects that of the mean, as Morris et al. do: theirs is too large here.
-            assert stated > spread - 4 * error
-        else:
-            assert abs(stated - spread) < 4 * error + 0.01 * spread, quantity  # 1/n terms
-
-
-# --- trials -----------------------------------------------------------------------------------
+from pmsstats.trials.scenario import Interim, TrialAnalysis
 
 N = 4000
 ROOT = np.random.SeedSequence(5)
@@ -344,3 +240,120 @@ def test_swapping_the_sign_keeps_power_and_turns_bias() -> None:
     for quantity, sign in {"bias": -1, "coverage": 1, "power": 1, "mse": 1, "truth": -1}.items():
         left, right = looked_up(a, quantity)["value"], looked_up(b, quantity)["value"]
         assert right == pytest.approx(sign * left, rel=1e-12)
+
+
+def test_benefit_with_a_margin_is_that_without_it() -> None:
+    """A loss of 0.1 +- 0.1 within a margin of 0.5 has z = 4, and is a loss all the same."""
+    rows = pd.DataFrame({"estimate": [-0.1], "std_error": [0.1], "z": [4.0]})
+    assert benefit_sign(rows, 0.5) == 1
+    assert benefit_sign(rows.assign(estimate=0.1, z=4.0), 0.5) == -1
+
+
+def test_margin_is_part_of_the_null_hypothesis() -> None:
+    analysis = TrialAnalysis(
+        name="test", endpoint="score", method="change", options={"margin": 0.5}
+    )
+    scenario = toy_scenario(-0.5, analyses=(analysis,))
+    outcome = simulated(scenario, 200)
+    shifted = outcome.estimates.assign(z=outcome.estimates["z"] + 0.5 / STD_ERROR)
+    outcome = dataclasses.replace(outcome, estimates=shifted)
+    at_margin = operating_characteristics(scenario, outcome, truth_of(scenario, -0.5))
+    inside = operating_characteristics(scenario, outcome, truth_of(scenario, -0.2))
+    assert "type1_error" in set(at_margin["quantity"])
+    assert "type1_error" not in set(inside["quantity"])
+
+
+def test_estimate_without_error_is_no_answer() -> None:
+    outcome = simulated(toy_scenario(), 100)
+    estimates = outcome.estimates.copy()
+    estimates.loc[estimates["replicate"] < 30, "std_error"] = np.nan
+    outcome = dataclasses.replace(outcome, estimates=estimates)
+    table = operating_characteristics(toy_scenario(), outcome)
+    assert looked_up(table, "mean_estimate")["n_replicates"] == 70
+    assert looked_up(table, "power_given_answer")["n_replicates"] == 70
+
+
+def test_estimates_are_those_of_the_last_look_with_one() -> None:
+    outcome = simulated(toy_scenario(), 50)
+    first = outcome.estimates.assign(estimate=5.0)
+    second = outcome.estimates.assign(look=2)
+    second.loc[second["replicate"] < 10, "estimate"] = np.nan
+    both = pd.concat([first, second]).sort_values(["replicate", "look"], kind="stable")
+    table = operating_characteristics(
+        toy_scenario(), dataclasses.replace(outcome, estimates=both.reset_index(drop=True))
+    )
+    later = outcome.estimates["estimate"].to_numpy()[10:]
+    expected = (10 * 5.0 + later.sum()) / 50
+    assert looked_up(table, "mean_estimate")["value"] == pytest.approx(expected)
+
+
+def test_events_of_a_trial_are_those_of_its_largest_comparison() -> None:
+    scenario = toy_scenario(0.8, 0.4)
+    outcome = simulated(scenario, 20)
+    n_events = np.where(outcome.estimates["comparison"] == "dose1", 12, 15)
+    outcome = dataclasses.replace(outcome, estimates=outcome.estimates.assign(n_events=n_events))
+    table = operating_characteristics(scenario, outcome)
+    assert looked_up(table, "expected_events", "")["value"] == 15
+
+
+def test_arms_are_dropped_at_the_look_that_drops_them() -> None:
+    looks = tuple(
+        Interim(name=f"look {k}", at="followed", value=0.3 * k, analysis="test", rule="select_arms")
+        for k in (1, 2)
+    )
+    scenario = toy_scenario(0.9, 0.2, interims=looks)
+    outcome = simulated(scenario, 10)
+    dropped = np.where(outcome.arms["arm"] == "dose2", outcome.arms["replicate"] % 3, 0)
+    outcome = dataclasses.replace(outcome, arms=outcome.arms.assign(dropped_at=dropped))
+    table = operating_characteristics(scenario, outcome, truth_of(scenario, 0.9, 0.2))
+    shares = [looked_up(table, "dropped", "dose2", look)["value"] for look in (0, 1, 2)]
+    assert shares == pytest.approx([0.6, 0.3, 0.3])  # replicates 1, 4, 7; and 2, 5, 8
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [((0.2, 0.9), "dose2"), ((0.9, 0.9), None), ((-0.1, -0.2), None), ((0.0, 0.0), None)],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_best_arm_has_the_largest_gain_whatever_its_sign(
+    values: tuple[float, float], best: str | None, sign: int
+) -> None:
+    scenario = with_interim(toy_scenario(0.2, 0.9), rule="select_arms")
+    outcome = simulated(scenario, 200)
+    turned = outcome.estimates.assign(estimate=sign * outcome.estimates["estimate"])
+    outcome = dataclasses.replace(outcome, estimates=turned)
+    truth = truth_of(scenario, *(sign * value for value in values))
+    table = operating_characteristics(scenario, outcome, truth)
+    found = table.loc[table["quantity"] == "best_arm_kept", "comparison"].tolist()
+    assert found == [name for name in (best,) if name is not None]
+
+
+def test_looks_that_never_came_are_counted() -> None:
+    """Three of ten trials reach the end without the look; one stops at it."""
+    scenario = with_interim(toy_scenario())
+    outcome = simulated(scenario, 10)
+    looks = np.array([1] * 4 + [2] * 6)
+    stopped = np.array(["efficacy"] + ["end"] * 9, dtype=object)
+    trials = outcome.trials.assign(n_looks=looks, stopped_for=stopped)
+    table = operating_characteristics(scenario, dataclasses.replace(outcome, trials=trials))
+    assert looked_up(table, "missed_look", "")["value"] == 0.3
+    without = operating_characteristics(toy_scenario(), simulated(toy_scenario(), 10))
+    assert "missed_look" not in set(without["quantity"])
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [
+        (0.01, 0.008, "type1_error"),  # nothing, as far as a large trial can tell
+        (0.03, 0.008, "power"),
+        (0.1, 0.2, "power"),  # the large trial was too small to tell
+    ],
+)
+def test_simulated_truth_next_to_nothing_is_nothing(
+    value: float, error: float, expected: str
+) -> None:
+    scenario = toy_scenario(0.0)
+    outcome = simulated(scenario, 200)
+    table = operating_characteristics(scenario, outcome, truth_of(scenario, value, error=error))
+    assert {"power", "type1_error"} & set(table["quantity"]) == {expected}
+    assert ("relative_bias" in set(table["quantity"])) == (value > 2 * error)

@@ -15,6 +15,7 @@ from pmsstats.errors import DesignError
 from pmsstats.provenance import verify_outputs
 from pmsstats.trials.blocks import TrialEngine
 from pmsstats.trials.result import SimulationResult
+from pmsstats.trials.scenario import TrialAnalysis
 from pmsstats.trials.simulate import SimulationRequest, simulate_with
 
 
@@ -153,3 +154,15 @@ def test_ends_are_drawn_as_shares_of_all_trials(ax) -> None:
 def test_unknown_figure_is_refused() -> None:
     with pytest.raises(DesignError, match="`kind` must be 'power'"):
         RESULTS["two arms"].plot(kind="forest")
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [(-0.4, "claimed a benefit of dose1, whose true effect is a loss"), (0.0, "where there is")],
+)
+def test_claims_of_a_harmful_treatment_are_called_so(effect: float, words: str) -> None:
+    trial = toy_scenario(effect, analyses=(
+        TrialAnalysis(name="test", endpoint="score", method="change", true_value=effect),
+    ))  # fmt: skip
+    request = SimulationRequest(n_replicates=200, truth=True)
+    assert words in simulate_with(ENGINE, trial, GENERATOR, 3, request).headline()

@@ -112,7 +112,7 @@ BAD_PARTS = {
         lambda: TrialArm(name="a", opens_year=1.0, closes_year=1.0),
         "before it closes",
     ),
-    "one subject": (lambda: Accrual(n_subjects=1), "at least 2"),
+    "one subject": (lambda: Accrual(n_subjects=1), "whole number of 2 or more"),
     "negative recruitment": (lambda: Accrual(n_subjects=9, years=-1.0), "0 or more"),
     "ramp without length": (lambda: Accrual(n_subjects=9, years=1.0, pattern="ramp"), "ramp_years"),
     "negative visit": (lambda: TrialSchedule(weeks=(-4, 0, 12)), "start at 0 and ascend"),
