@@ -49,25 +49,31 @@ def _visits(years: Any) -> Any:
     return VisitSchedule(years=years if isinstance(years, tuple) else (years,))
 
 
-def _slopes(slope_sd: Any, residual_sd: Any, intercept_sd: Any) -> Any:
+def _slopes(**given: Any) -> Any:
     """Make the variances of slopes, one per arm where there are two of any."""
+    from pmsstats.errors import DesignError
     from pmsstats.power import SlopeModel
 
+    given = {name: value for name, value in given.items() if value is not None}
+    pairs = {name: value for name, value in given.items() if isinstance(value, tuple)}
+    for name, value in pairs.items():
+        if len(value) != 2:
+            raise DesignError(
+                f"`{name}` is one number, or two (reference arm, treated arm), got {value!r}."
+            )
+
     def model(i: int) -> Any:
-        given = {"slope_sd": slope_sd, "residual_sd": residual_sd, "intercept_sd": intercept_sd}
-        picked = {k: v[i] if isinstance(v, tuple) else v for k, v in given.items()}
-        return SlopeModel(**{k: v for k, v in picked.items() if v is not None})
+        return SlopeModel(**given | {name: value[i] for name, value in pairs.items()})
 
-    several = any(isinstance(v, tuple) for v in (slope_sd, residual_sd, intercept_sd))
-    return (model(0), model(1)) if several else model(0)
+    return (model(0), model(1)) if pairs else model(0)
 
 
-def _covariance(sd: Any, visit_correlation: Any, structure: Any) -> Any:
+def _covariance(sd: Any, correlation: Any, structure: Any) -> Any:
     """Make the covariance of visits from standard deviations and a correlation."""
     from pmsstats.power import VisitCovariance
 
     make = getattr(VisitCovariance, structure or "cs")
-    return make(sd=sd if isinstance(sd, tuple) else (sd,), correlation=visit_correlation or 0.0)
+    return make(sd=sd if isinstance(sd, tuple) else (sd,), correlation=correlation or 0.0)
 
 
 SCHEDULE = Parts(
@@ -79,6 +85,8 @@ SLOPES = Parts(
         ("slope_sd", FLOATS, "SD of slopes between subjects, per year; two for two arms."),
         ("residual_sd", FLOATS, "SD of a scan about its subject's line; two for two arms."),
         ("intercept_sd", FLOATS, "SD of baseline values [default: large]."),
+        ("correlation", FLOATS, "Of baseline values with slopes [default: 0]."),
+        ("serial_correlation", FLOATS, "Of scans a year apart about the line [default: 0]."),
     ),
     _slopes,
 )
@@ -86,7 +94,7 @@ COVARIANCE = Parts(
     "covariance",
     (
         ("sd", FLOATS, "SD at each visit after baseline: 1.0,1.2,1.5."),
-        ("visit_correlation", float, "Correlation between visits, or between neighbours."),
+        ("correlation", float, "Correlation between visits, or between neighbours."),
         (
             "structure",
             click.Choice(["cs", "ar1"]),
@@ -183,7 +191,7 @@ def _solved(design: str, parts: tuple[Parts, ...], given: dict[str, Any]) -> Any
         if next(iter(values.values())) is None:
             first = part.options[0]
             raise DesignError(f"`--{first[0].replace('_', '-')}` is needed: {first[2]}")
-        arguments[part.argument] = part.make(**values)
+        arguments[part.argument] = _called(part.make, values, given)
     power_of, sample_size = _functions(design)
     finds_power = "n" in arguments and arguments.get("solve", "n") == "n"
     if finds_power:

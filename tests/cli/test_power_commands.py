@@ -120,7 +120,7 @@ def test_words_to_choose_from_are_listed_and_checked():
         ),
         (
             "mmrm",
-            ("--sd=1,1.2,1.5", "--visit-correlation=0.6", "--retention=1,0.9,0.7"),
+            ("--sd=1,1.2,1.5", "--correlation=0.6", "--retention=1,0.9,0.7"),
             lambda: power.power_mmrm(
                 n=120, effect=0.5, retention=(1, 0.9, 0.7),
                 covariance=power.VisitCovariance.cs(sd=(1, 1.2, 1.5), correlation=0.6),
@@ -143,19 +143,26 @@ PAIRS = [
         "slope",
         (
             "--n", "60,80", "--years", "0,0.5,1,2", "--slope-sd", "1,1.2", "--residual-sd", "0.8",
+            "--intercept-sd", "3", "--correlation", "0.2", "--serial-correlation", "0.1",
             "--effect", "0.5",
         ),
         lambda: power.power_slope(
             n=(60, 80), effect=0.5, schedule=power.VisitSchedule(years=(0, 0.5, 1, 2)),
             model=(
-                power.SlopeModel(slope_sd=1.0, residual_sd=0.8),
-                power.SlopeModel(slope_sd=1.2, residual_sd=0.8),
+                power.SlopeModel(
+                    slope_sd=1.0, residual_sd=0.8, intercept_sd=3.0, correlation=0.2,
+                    serial_correlation=0.1,
+                ),
+                power.SlopeModel(
+                    slope_sd=1.2, residual_sd=0.8, intercept_sd=3.0, correlation=0.2,
+                    serial_correlation=0.1,
+                ),
             ),
         ),
     ),
     (
         "mmrm",
-        ("--n", "120", "--sd", "1,1.2,1.5", "--visit-correlation", "0.6", "--effect", "0.7"),
+        ("--n", "120", "--sd", "1,1.2,1.5", "--correlation", "0.6", "--effect", "0.7"),
         lambda: power.power_mmrm(
             n=120,
             effect=0.7,
@@ -263,6 +270,16 @@ WRONG = [
         ("slope", "--n", "9", "--years", "0,2,1", "--slope-sd", "1", "--residual-sd", "1"),
         "years",
     ),
+    (
+        ("slope", "--n=9", "--years=0,1", "--slope-sd=1,2,3", "--residual-sd=1"),
+        "`--slope-sd` is one number, or two",
+    ),
+    (("slope", "--n=9", "--years=0,-1", "--slope-sd=1", "--residual-sd=1"), "`--years` must"),
+    (
+        ("slope", "--n=9", "--years=0,1", "--slope-sd=1", "--residual-sd=1", "--correlation=1.4"),
+        "`--correlation` must",
+    ),
+    (("mmrm", "--n", "9", "--sd", "1,1", "--correlation", "1.4"), "`--correlation`"),
     (("log-rank", "--hazard", "0.2", "--hazard-ratio", "0.7"), "`--follow-up` is needed"),
     (("proportion", "--n", "200"), "`--reference` must be given"),
     (("mmrm", "--n", "100", "--sd", "1"), "Give either `--effect`"),
