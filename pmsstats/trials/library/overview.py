@@ -50,7 +50,7 @@ class LibraryComparison(Result):
         inside, usual = int((known["inside"] == "yes").sum()), int((rows["share"] >= 0.5).sum())
         return (
             f"Published trials simulated: {len(self.comparisons)}; {inside} of {len(known)} "
-            "printed effects lie where 95 % of simulated trials do; the paper's conclusion is the "
+            "published effects lie where 95 % of simulated trials do; the paper's conclusion is the "
             f"more frequent one in {usual} of {len(rows)} comparisons."
         )
 

@@ -59,7 +59,7 @@ class PublishedComparison(Result):
             f"{inside} of {len(known)} published effects lie where 95 % of "
             f"{self.simulation.n_replicates:,} simulated trials do"
             if len(known)
-            else "no printed effect can be compared"
+            else "no published effect can be compared"
         )
         failed = int(self.rows["n_failed"].max())
         gaps = f"; analyses failed in up to {failed:,} of them" if failed else ""

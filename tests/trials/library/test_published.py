@@ -172,7 +172,7 @@ def test_words(by_hand):
         "Taken from the paper"
     )
     both = LibraryComparison(comparisons=(by_hand, by_hand))
-    assert both.headline().startswith("Published trials simulated: 2; 2 of 4 printed effects")
+    assert both.headline().startswith("Published trials simulated: 2; 2 of 4 published effects")
     assert "2 of 8 comparisons" in both.headline()
 
 
