@@ -8,20 +8,19 @@ from typing import Any
 import pandas as pd
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import analysed_arms, arm_sizes, smallest_arms, split_arms
 from pmsstats.power.clusters import ClusterDesign
 from pmsstats.power.effects import resolve_effect
 from pmsstats.power.result import PowerResult
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_dropout,
     check_effect,
     check_rates,
+    check_solved,
     power_curve,
-    smallest_arms,
     solve_continuous,
     solve_n,
-    split_arms,
 )
 from pmsstats.power.two_means import TwoMeans, analysed_sd
 
@@ -261,8 +260,7 @@ def sample_size_change(
         return _solve_effect(
             design, n, power, (given, rate, ageing_rate), inputs=inputs, effect_unit=effect_unit
         )
-    if n is not None:
-        raise DesignError(f"`n={n!r}` is what solve='n' looks for: leave it out.")
+    check_solved("n", sought={"n": n}, needed={})
     resolved = resolve_effect(effect=effect, slowing=slowing, rate=rate, ageing_rate=ageing_rate)
     size = check_effect(resolved.value)
     total = solve_n(lambda m: design.power(split_arms(m, ratio), size), power, low=design.fewest())
@@ -283,7 +281,7 @@ def _check_enough(design: TwoMeans, arms: tuple[int, int], n: Any) -> None:
     """Refuse arms that cannot be analysed."""
     if design.method == "normal":
         return
-    kept = design.analysed(arms)
+    kept = analysed_arms(arms, design.dropout)
     enough_df = not design.equal_variances or design.df(arms) >= 1
     if min(kept) < 2 - 1e-9 or not enough_df:
         fewest = math.ceil(design.fewest() - 1e-9)
@@ -320,12 +318,8 @@ def _solve_effect(
 ) -> PowerResult:
     """Find the effect that some subjects find with a power."""
     given, rate, ageing_rate = effects
-    for name, value in given.items():
-        if value is not None:
-            raise DesignError(f"`{name}={value!r}` is what solve='effect' looks for: leave it out.")
-    if n is None:
-        raise DesignError("`n` is missing: solve='effect' needs the number of subjects.")
-    arms = arm_sizes(n, design.ratio)
+    check_solved("effect", sought=given, needed={"n": n})
+    arms = arm_sizes(n, design.ratio)  # type: ignore[arg-type]
     _check_enough(design, arms, n)
     scale = None
     if rate is not None or ageing_rate is not None:
@@ -387,7 +381,7 @@ def _details(
     design: TwoMeans, arms: tuple[int, int], effect: float, unit: str, slowing: float | None
 ) -> tuple[tuple[str, float, str], ...]:
     """Return further quantities of the design."""
-    kept = design.analysed(arms)
+    kept = analysed_arms(arms, design.dropout)
     pooled = math.sqrt((design.sd[0] ** 2 + design.sd[1] ** 2) / 2)
     rows = [
         ("standardised_effect", effect / pooled, "SD"),

@@ -9,20 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import analysed_arms, arm_sizes, smallest_arms, split_arms
 from pmsstats.power.normal_regions import correlation_root
 from pmsstats.power.rejection import rejection_probability
 from pmsstats.power.result import PowerResult
 from pmsstats.power.several_outcomes import correlation_of, outcome_names, sd_of_each
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_dropout,
     check_rates,
     check_real,
     power_curve,
-    smallest_arms,
     solve_n,
-    split_arms,
 )
 from pmsstats.power.wording import arms_words, dropout_words, level_words
 
@@ -62,13 +60,9 @@ class _Combination:
         spread = self.weights @ self.correlation @ self.weights
         return float(self.weights @ self.standardised / math.sqrt(spread))
 
-    def analysed(self, arms: tuple[float, float]) -> tuple[float, float]:
-        """Return how many subjects of each arm are analysed, on average."""
-        return arms[0] * (1 - self.dropout[0]), arms[1] * (1 - self.dropout[1])
-
     def power_of(self, effect: float, arms: tuple[float, float]) -> float:
         """Return the power for an effect in SD."""
-        first, second = self.analysed(arms)
+        first, second = analysed_arms(arms, self.dropout)
         drift = effect / math.sqrt(1 / first + 1 / second)
         df = first + second - 2
         if df < 1 - 1e-9:
@@ -165,9 +159,10 @@ def power_combination(
         sides=sides, ratio=ratio, dropout=dropout,
     )  # fmt: skip
     arms = arm_sizes(n, plan.ratio)
-    if sum(plan.analysed(arms)) < _FEWEST - 1e-9:
+    kept = sum(analysed_arms(arms, plan.dropout))
+    if kept < _FEWEST - 1e-9:
         raise DesignError(
-            f"`n={n!r}` leaves {sum(plan.analysed(arms)):g} subjects to analyse, too few to "
+            f"`n={n!r}` leaves {kept:g} subjects to analyse, too few to "
             f"estimate a variance. Randomise enough for {_FEWEST} in both arms."
         )
     return _result(plan, arms, "power", plan.power(arms), inputs)
@@ -325,7 +320,7 @@ def _result(
     details = (
         *((f"power_{k}", p, "probability") for k, p in zip(plan.names, alone, strict=True)),
         *((f"weight_{k}", float(w), "") for k, w in zip(plan.names, plan.weights, strict=True)),
-        ("n_analysed", sum(plan.analysed(arms)), "subjects"),
+        ("n_analysed", sum(analysed_arms(arms, plan.dropout)), "subjects"),
     )
 
     def power_of(n: float, effect: float) -> float:

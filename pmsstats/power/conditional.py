@@ -8,16 +8,19 @@ import numpy as np
 from scipy.special import ndtr
 
 from pmsstats.errors import DesignError
+from pmsstats.power.rejection import critical_value
 from pmsstats.power.sequential import Continuation, advance, nodes_needed, probability_above
 
 __all__ = [
+    "CRITICAL",
     "combination_test",
     "conditional_power",
     "conditional_power_at_looks",
     "predictive_power",
 ]
 
-_CRITICAL = 1.959963984540054  # one-sided 0.025
+CRITICAL = critical_value(alpha=0.025, sides=1)
+"""Bound of the statistic of a one-sided 2.5 % test: 1.96."""
 
 
 def _interim(z: object, fraction: object) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +39,7 @@ def conditional_power(
     information_fraction: float | np.ndarray,
     *,
     drift: float | np.ndarray | Literal["observed"] = "observed",
-    critical: float | np.ndarray = _CRITICAL,
+    critical: float | np.ndarray = CRITICAL,
 ) -> np.ndarray:
     """Give the probability that the trial succeeds at its end, given the interim statistic.
 
@@ -92,7 +95,7 @@ def predictive_power(
     z: float | np.ndarray,
     information_fraction: float | np.ndarray,
     *,
-    critical: float | np.ndarray = _CRITICAL,
+    critical: float | np.ndarray = CRITICAL,
     prior_drift: float = 0.0,
     prior_information: float = 0.0,
 ) -> np.ndarray:

@@ -9,19 +9,18 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import arm_sizes, smallest_arms, split_arms
 from pmsstats.power.lakatos import yearly_hazard
 from pmsstats.power.result import PowerResult
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_dropout,
     check_rates,
     check_real,
+    check_solved,
     power_curve,
-    smallest_arms,
     solve_continuous,
     solve_n,
-    split_arms,
 )
 from pmsstats.power.wording import arms_words, level_words
 
@@ -38,7 +37,7 @@ _LONGEST = 100.0  # years of follow-up that are considered
 _STRONGEST = 1e-3  # rate ratio
 _REFERENCES = (
     "Zhu H, Lakkis H. Stat Med 2014;33:376-387. doi:10.1002/sim.5947",
-    "Friede T, Schmidli H. Stat Med 2010;29:1145-1156. doi:10.1002/sim.3861",
+    "Friede T, Schmidli H. Methods Inf Med 2010;49:618-624. doi:10.3414/ME09-02-0060",
 )
 
 
@@ -181,12 +180,18 @@ def power_counts(
     and with effect, the power is ``Phi((|ln RR| - z sqrt(V_0)) / sqrt(V_1))``, and the tail on
     the other side of a two-sided test.
 
+    All of this is for large trials. In small ones the Wald test with an estimated dispersion
+    rejects too often without effect: of 10,000 simulated trials at a one-sided 2.5 %, with 2 events
+    per subject-year, a dispersion of 1 and a year of follow-up, 3.6 % with 30 subjects in both
+    arms, 3.3 % with 60, 2.8 % with 120 and 2.5 % with 300 (Monte Carlo error 0.2 %).
+
     References
     ----------
     .. [1] Zhu H, Lakkis H. Sample size calculation for comparing two negative binomial rates. Stat
        Med 2014;33:376-387. doi:10.1002/sim.5947
     .. [2] Friede T, Schmidli H. Blinded sample size reestimation with negative binomial counts in
-       superiority and non-inferiority trials. Stat Med 2010;29:1145-1156. doi:10.1002/sim.3861
+       superiority and non-inferiority trials. Methods Inf Med 2010;49:618-624.
+       doi:10.3414/ME09-02-0060
 
     Examples
     --------
@@ -269,7 +274,9 @@ def sample_size_counts(
     inputs = tuple(locals().items())
     check_choice("solve", solve, ("n", "effect", "duration"))
     check_rates(alpha, power, sides)
-    _check_given(solve, n=n, rate_ratio=rate_ratio, follow_up=follow_up)
+    needed = {"n": n, "rate_ratio": rate_ratio, "follow_up": follow_up}
+    asked = {"n": "n", "effect": "rate_ratio", "duration": "follow_up"}[solve]
+    check_solved(solve, sought={asked: needed.pop(asked)}, needed=needed)
     given = {
         "rate": rate,
         "rate_ratio": 0.5 if rate_ratio is None else rate_ratio,
@@ -291,15 +298,6 @@ def sample_size_counts(
         )
         solved = replace(design, follow_up=value)
     return _result(solved, arms, solved_for=solve, value=value, inputs=inputs)
-
-
-def _check_given(solve: str, **given: object) -> None:
-    """Refuse a request that leaves out what it needs, or gives what it asks for."""
-    asked = {"n": "n", "effect": "rate_ratio", "duration": "follow_up"}[solve]
-    for name, value in given.items():
-        if (name == asked) != (value is None):
-            words = "is what is solved for: leave it out" if name == asked else "is needed"
-            raise DesignError(f"`{name}` {words} with `solve={solve!r}`, got {value!r}.")
 
 
 def _design(

@@ -20,6 +20,8 @@ FEWEST = 3
 
 
 _LEAST_DF = 1.0
+_NOTHING = 1e-150  # root of an information below which a parameter has none
+_NEGATIVE = 1e-8  # rounding of an eigenvalue, of information scaled to 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -132,10 +134,13 @@ class ExpectedFit:
         Returns
         -------
         float
-            ``2 v^2 / var(v)``, by the delta method with the expected information.
+            ``2 v^2 / var(v)``, by the delta method with the expected information. Where dropout
+            leaves so few that the information is negative in some direction, 1.
         """
-        gradient = self.gradient(n)
-        spread = float(gradient @ invert_information(self.parameter_information(n)) @ gradient)
+        gradient, information = self.gradient(n), self.parameter_information(n)
+        if _is_negative(information):
+            return _LEAST_DF
+        spread = float(gradient @ invert_information(information) @ gradient)
         variance = self.variance(n)
         return max(2 * variance**2 / spread, _LEAST_DF) if spread > 0 else _LEAST_DF
 
@@ -168,15 +173,30 @@ def invert_information(information: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     information : ndarray, shape (k, k)
-        Symmetric, not negative.
+        Symmetric.
 
     Returns
     -------
     ndarray, shape (k, k)
         Its generalised inverse, zero in directions without information.
     """
-    size = np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
-    return np.linalg.pinv(information / np.outer(size, size), rcond=1e-10) / np.outer(size, size)
+    scaled, scales = _scaled(information)
+    return np.asarray(np.linalg.pinv(scaled, rcond=1e-10) * scales)
+
+
+def _scaled(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the information with a diagonal of 1, -1 or 0, and what it was multiplied by."""
+    size = np.sqrt(np.abs(np.diag(information)))
+    known = size > _NOTHING
+    scale = np.where(known, 1.0, 0.0) / np.where(known, size, 1.0)
+    scales = np.outer(scale, scale)
+    return information * scales, scales
+
+
+def _is_negative(information: np.ndarray) -> bool:
+    """Say whether a direction has negative information: fewer subjects are left than means."""
+    scaled, _ = _scaled(information)
+    return scaled.size > 0 and float(np.linalg.eigvalsh(scaled)[0]) < -_NEGATIVE
 
 
 def expect_fit(patterns: Sequence[Pattern], contrast: np.ndarray) -> ExpectedFit:

@@ -10,11 +10,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from pmsstats.errors import DesignError
-from pmsstats.power.spending import SPENDING_FAMILIES, check_family
+from pmsstats.power.spending import CLASSICAL, SPENDING_FAMILIES, check_family
 
 __all__ = ["GroupSequentialDesign"]
 
-CLASSICAL = ("obrien_fleming", "pocock", "wang_tsiatis")
 _EFFICACY = (*CLASSICAL, *SPENDING_FAMILIES)
 _FUTILITY = (*SPENDING_FAMILIES, "z", "conditional_power")
 

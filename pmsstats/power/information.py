@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import arm_sizes
 from pmsstats.power.lakatos import Accrual
 from pmsstats.power.log_rank_trial import make_trial
 from pmsstats.power.piecewise import PiecewiseHazard
 from pmsstats.power.schedule import VisitSchedule, retention_of_arms
 from pmsstats.power.slope_variance import SlopeModel
-from pmsstats.power.solving import arm_sizes
 
 __all__ = ["information_time_events", "information_time_slope", "slope_information"]
 

@@ -6,19 +6,18 @@ import math
 from functools import lru_cache
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import arm_sizes, smallest_arms, split_arms
 from pmsstats.power.lakatos import ArmCourse, average_log_hazard_ratio
 from pmsstats.power.log_rank_trial import LogRankTrial, make_trial
 from pmsstats.power.piecewise import PiecewiseHazard
 from pmsstats.power.result import PowerResult, years_words
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_rates,
+    check_solved,
     power_curve,
-    smallest_arms,
     solve_continuous,
     solve_n,
-    split_arms,
 )
 
 __all__ = ["power_log_rank", "sample_size_log_rank"]
@@ -210,7 +209,9 @@ def sample_size_log_rank(
     inputs = tuple(locals().items())
     check_choice("solve", solve, ("n", "effect", "duration"))
     check_rates(alpha, power, sides)
-    _check_given(solve, n=n, hazard_ratio=hazard_ratio, follow_up=follow_up)
+    needed = {"n": n, "hazard_ratio": hazard_ratio, "follow_up": follow_up}
+    asked = {"n": "n", "effect": "hazard_ratio", "duration": "follow_up"}[solve]
+    check_solved(solve, sought={asked: needed.pop(asked)}, needed=needed)
     design = make_trial(
         hazard=hazard,
         hazard_ratio=math.exp(-1.0) if hazard_ratio is None else hazard_ratio,
@@ -229,15 +230,6 @@ def sample_size_log_rank(
     solver = {"n": _solve_n, "effect": _solve_effect, "duration": _solve_duration}[solve]
     solved, arms, value = solver(design, n, power)
     return _result(solved, arms, solved_for=solve, value=value, inputs=inputs)
-
-
-def _check_given(solve: str, **given: object) -> None:
-    """Refuse a request that leaves out what it needs, or gives what it asks for."""
-    asked = {"n": "n", "effect": "hazard_ratio", "duration": "follow_up"}[solve]
-    for name, value in given.items():
-        if (name == asked) != (value is None):
-            words = "is what is solved for: leave it out" if name == asked else "is needed"
-            raise DesignError(f"`{name}` {words} with `solve={solve!r}`, got {value!r}.")
 
 
 _Solved = tuple[LogRankTrial, tuple[int, int], float]

@@ -9,20 +9,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import arm_sizes, smallest_arms
 from pmsstats.power.by_precision import check_asked, effect_to_find
 from pmsstats.power.effects import TreatmentEffect, resolve_effect
 from pmsstats.power.mmrm_design import BaselineUse, MMRMDesign, MMRMDf
 from pmsstats.power.result import PowerResult
 from pmsstats.power.schedule import retention_of_arms
-from pmsstats.power.solving import (
-    arm_sizes,
-    check_choice,
-    check_effect,
-    check_rates,
-    power_curve,
-    smallest_arms,
-    solve_n,
-)
+from pmsstats.power.solving import check_choice, check_effect, check_rates, power_curve, solve_n
 from pmsstats.power.visit_covariance import VisitCovariance
 
 __all__ = ["power_mmrm", "sample_size_mmrm"]
@@ -109,7 +102,8 @@ def power_mmrm(
     last seen at visit ``k`` and ``V_k`` the covariance until then, and the variance of the contrast
     follows from its inverse in each arm (eq. 3 of [1]_). Means are fitted per arm and visit.
     Dropout is at random. Earlier visits of those who leave help as far as they correlate with the
-    last.
+    last. With baseline as covariate the variance is multiplied by ``1 + 1 / (m - 4)``, for chance
+    differences at baseline between the arms of the ``m`` subjects seen last.
 
     References
     ----------

@@ -11,10 +11,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import split_arms
 from pmsstats.power.by_precision import power_by_precision
 from pmsstats.power.expected_fit import FEWEST, ExpectedFit, Pattern, expect_fit
 from pmsstats.power.schedule import checked_retention, last_visit_shares
-from pmsstats.power.solving import check_choice, check_rates, check_real, split_arms
+from pmsstats.power.solving import check_choice, check_rates, check_real
 from pmsstats.power.visit_covariance import VisitCovariance
 from pmsstats.power.wording import arms_words, level_words
 
@@ -161,18 +162,21 @@ class MMRMDesign:
         """
         variance, df = self.fit.variance(n), math.inf
         slopes = int(self.baseline == "covariate")
+        seen = sum(self._seen_last(n))
         if self.df == "subjects":
-            seen = [
-                size * retention[-1] for size, retention in zip(n, self.retentions, strict=True)
-            ]
-            df = max(sum(seen) - 2 - slopes, 1.0)
+            df = max(seen - 2 - slopes, 1.0)
         elif self.df == "satterthwaite":
             df = max(self.fit.df(n) - slopes, 1.0)
         if slopes:
             # Chance differences at baseline: E[(mean difference)^2 / sum of squares] of a normal
-            # covariate is (1 / n_1 + 1 / n_2) / (n - 4).
-            variance *= 1 + 1 / max(sum(n) - 4, 1.0)
+            # covariate is (1 / n_1 + 1 / n_2) / (n - 4), of the n subjects seen last, from whom
+            # the slope at that visit is estimated.
+            variance *= 1 + 1 / max(seen - 4, 1.0)
         return variance, df
+
+    def _seen_last(self, n: Sizes) -> tuple[float, ...]:
+        """Return the subjects of each arm who are seen at the last visit, on average."""
+        return tuple(size * shares[-1] for size, shares in zip(n, self.retentions, strict=True))
 
     def is_estimable(self, n: Sizes) -> bool:
         """Return whether there are subjects enough to estimate the variances that the test uses.
@@ -190,7 +194,7 @@ class MMRMDesign:
         """
         if self.df == "normal":
             return True
-        seen = [size * retention[-1] for size, retention in zip(n, self.retentions, strict=True)]
+        seen = self._seen_last(n)
         if self.df == "subjects":
             return sum(n) >= FEWEST
         if self.covariances[0] == self.covariances[1]:

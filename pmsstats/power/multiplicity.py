@@ -11,19 +11,17 @@ import pandas as pd
 from scipy import stats
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import analysed_arms, arm_sizes, smallest_arms, split_arms
 from pmsstats.power.normal_regions import correlation_root, grid_probabilities
 from pmsstats.power.result import PowerResult
 from pmsstats.power.several_outcomes import correlation_of, outcome_names, sd_of_each
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_dropout,
     check_rates,
     check_real,
     power_curve,
-    smallest_arms,
     solve_n,
-    split_arms,
 )
 from pmsstats.power.wording import arms_words, dropout_words
 
@@ -60,13 +58,9 @@ class _Family:
     ratio: float
     dropout: tuple[float, float]
 
-    def analysed(self, arms: tuple[float, float]) -> tuple[float, float]:
-        """Return how many subjects of each arm are analysed, on average."""
-        return arms[0] * (1 - self.dropout[0]), arms[1] * (1 - self.dropout[1])
-
     def cells(self, arms: tuple[float, float], log2_points: int, scale: float = 1.0) -> np.ndarray:
         """Return the probability of each cell, by set of points; see :func:`_decisions`."""
-        first, second = self.analysed(arms)
+        first, second = analysed_arms(arms, self.dropout)
         shift = scale * self.standardised / math.sqrt(1 / first + 1 / second)
         edges = _thresholds(self.procedure, len(self.names), self.alpha / self.sides)
         return grid_probabilities(edges - shift[:, None], self.root, log2_points=log2_points)
@@ -405,7 +399,7 @@ def _result(
         *((label, float(p), "probability") for label, p in zip(labels, powers, strict=False)),
         ("mean_wins", float(powers[-1]), "outcomes"),
         ("integration_error", float(error), "probability"),
-        ("n_analysed", sum(family.analysed(arms)), "subjects"),
+        ("n_analysed", sum(analysed_arms(arms, family.dropout)), "subjects"),
     ]
     mean = float(family.standardised.mean())
     return PowerResult(

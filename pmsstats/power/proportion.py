@@ -9,23 +9,21 @@ from typing import Any
 import pandas as pd
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import analysed_arms, arm_sizes, integer_arms, smallest_arms, split_arms
 from pmsstats.power.clusters import ClusterDesign
 from pmsstats.power.fisher import fisher_rejection_probability
 from pmsstats.power.rejection import critical_value, rejection_probability
 from pmsstats.power.result import PowerResult
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_dropout,
     check_effect,
     check_rates,
     check_real,
-    integer_arms,
+    check_solved,
     power_curve,
-    smallest_arms,
     solve_continuous,
     solve_n,
-    split_arms,
 )
 from pmsstats.power.wording import arms_words, dropout_words, level_words
 
@@ -76,15 +74,11 @@ class _TwoShares:
                 "method='fisher'. Use method='pooled'."
             )
 
-    def analysed(self, arms: tuple[float, float]) -> tuple[float, float]:
-        """Return how many subjects of each arm are analysed, on average."""
-        return arms[0] * (1 - self.dropout[0]), arms[1] * (1 - self.dropout[1])
-
     def factor(self, arms: tuple[float, float]) -> float:
         """Return by how much sites multiply the variance."""
         if self.cluster is None:
             return 1.0
-        first, second = self.analysed(arms)
+        first, second = analysed_arms(arms, self.dropout)
         retained = (first + second) / sum(arms)
         return self.cluster.variance_factor(ratio=second / first, retained=retained)
 
@@ -109,7 +103,7 @@ class _TwoShares:
 
         All relative to the true standard deviation of the difference.
         """
-        first, second = self.analysed(arms)
+        first, second = analysed_arms(arms, self.dropout)
         weight = 1 / first + 1 / second
         factor = self.factor(arms)
         p, q = self.reference, treated
@@ -125,7 +119,7 @@ class _TwoShares:
 
     def _exact(self, arms: tuple[float, float], treated: float) -> float:
         """Return the power of Fisher's test, with those who are lost taken away."""
-        first, second = (max(round(k), 1) for k in self.analysed(arms))
+        first, second = (max(round(k), 1) for k in analysed_arms(arms, self.dropout))
         return fisher_rejection_probability(
             (self.reference, treated), (first, second), alpha=self.alpha, sides=self.sides
         )
@@ -339,8 +333,7 @@ def sample_size_proportion(
         arms, share = _solve_share(design, n, power, shares, higher=higher)
         value = share - reference
         return _result(design, arms, share, solved_for="effect", value=value, inputs=inputs)
-    if n is not None:
-        raise DesignError(f"`n={n!r}` is what solve='n' looks for: leave it out.")
+    check_solved("n", sought={"n": n}, needed={})
     share = _treated_share(reference, shares)
     check_effect(share - reference)
     total, arms = _solve_arms(design, share, power)
@@ -417,12 +410,8 @@ def _solve_share(
     higher: bool,
 ) -> tuple[tuple[int, int], float]:
     """Return the arms, and the treated share that they find with a power."""
-    for name, value in shares.items():
-        if value is not None:
-            raise DesignError(f"`{name}={value!r}` is what solve='effect' looks for: leave it out.")
-    if n is None:
-        raise DesignError("`n` is missing: solve='effect' needs the number of subjects.")
-    arms = arm_sizes(n, design.ratio)
+    check_solved("effect", sought=shares, needed={"n": n})
+    arms = arm_sizes(n, design.ratio)  # type: ignore[arg-type]
     end = 1 - 1e-9 if higher else 1e-9
     share = solve_continuous(
         lambda q: design.power(arms, q), power, (design.reference, end), name="treated"
@@ -446,7 +435,7 @@ def _result(
         ("share_treated", q, "share"),
         ("risk_ratio", q / p, ""),
         ("odds_ratio", q * (1 - p) / (p * (1 - q)), ""),
-        ("n_analysed", sum(design.analysed(arms)), "subjects"),
+        ("n_analysed", sum(analysed_arms(arms, design.dropout)), "subjects"),
     ]
     if design.cluster is not None:
         details.append(("design_effect", design.factor(arms), ""))

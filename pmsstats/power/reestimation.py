@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pmsstats.errors import DesignError
-from pmsstats.power.conditional import conditional_power
+from pmsstats.power.conditional import CRITICAL, conditional_power
 
 __all__ = ["PromisingZone", "blinded_sample_size", "promising_zone_sample_size"]
 
@@ -110,7 +110,7 @@ def promising_zone_sample_size(
     largest_n: int,
     target: float = 0.9,
     lowest: float = 0.36,
-    critical: float = 1.959963984540054,
+    critical: float = CRITICAL,
 ) -> PromisingZone:
     """Raise the sample size where the interim result is promising.
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import arm_sizes, smallest_arms
 from pmsstats.power.by_precision import check_asked, effect_to_find
 from pmsstats.power.effects import TreatmentEffect, resolve_effect
 from pmsstats.power.expected_fit import check_sizes
@@ -18,12 +19,10 @@ from pmsstats.power.schedule import VisitSchedule
 from pmsstats.power.slope_design import Sizes, SlopeDesign, SlopeDf, SlopeMethod
 from pmsstats.power.slope_variance import SlopeModel, Working
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_effect,
     check_rates,
     power_curve,
-    smallest_arms,
     solve_continuous,
     solve_n,
 )

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import split_arms
 from pmsstats.power.by_precision import power_by_precision
 from pmsstats.power.expected_fit import FEWEST, ExpectedFit, expect_fit
 from pmsstats.power.schedule import VisitSchedule, retention_of_arms
@@ -22,7 +23,7 @@ from pmsstats.power.slope_variance import (
     subject_slope_variance,
     two_scan_variance,
 )
-from pmsstats.power.solving import check_choice, check_rates, check_real, split_arms
+from pmsstats.power.solving import check_choice, check_rates, check_real
 from pmsstats.power.wording import arms_words, level_words
 
 __all__ = ["SlopeDesign", "SlopeDf", "SlopeMethod"]

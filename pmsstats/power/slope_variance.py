@@ -224,6 +224,7 @@ def slope_patterns(
             f"{models[0].intercept_sd!r} and {models[1].intercept_sd!r}."
         )
     shared = models[0] == models[1]
+    fitted = [len(model.derivatives(t)) for model in models]
     patterns: list[Pattern] = []
     for arm, (model, retention) in enumerate(zip(models, retentions, strict=True)):
         shares = last_visit_shares(retention)
@@ -235,7 +236,7 @@ def slope_patterns(
                 K = _contrasts(last + 1)
                 X, V, dV = K @ X, K @ V @ K.T, K @ dV @ K.T
             if not shared:
-                nothing = np.zeros_like(dV)
+                nothing = np.zeros((fitted[1 - arm], *dV.shape[1:]))
                 dV = np.concatenate([dV, nothing] if arm == 0 else [nothing, dV])
             patterns.append(Pattern(arm=arm, share=float(shares[last]), X=X, V=V, derivatives=dV))
     contrast = np.zeros(patterns[0].X.shape[1])

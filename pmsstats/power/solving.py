@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,26 +13,22 @@ from pmsstats.errors import DesignError, nearest
 
 __all__ = [
     "MOST_SUBJECTS",
-    "arm_sizes",
     "check_choice",
     "check_dropout",
     "check_effect",
     "check_rates",
     "check_real",
-    "integer_arms",
+    "check_solved",
     "power_curve",
-    "smallest_arms",
     "solve_continuous",
     "solve_n",
-    "split_arms",
 ]
 
 MOST_SUBJECTS = 1e8
 """Where the search for a number of subjects gives up."""
 
-_ROUNDING = 1e-9  # of a subject: so that 64.0000000001 subjects are 64
+_SOUGHT = {"n": "the number of subjects", "effect": "the effect", "duration": "the duration"}
 _X_TOLERANCE = 1e-10  # relative, of a root
-_FEW_STEPS = 10_000  # a smaller arm that grows by more than this has lost its way
 
 
 def check_real(
@@ -75,11 +71,10 @@ def check_real(
         below = value <= high if ends[1] == "]" else value < high
         if above and below:
             return float(value)
-    percent = number and (low, high) == (0.0, 1.0) and 1 < value <= 100
     raise DesignError(
         f"`{name}` must be a number{' of ' + unit if unit else ''} "
         f"{_interval_words(low, high, ends)}, got {value!r}."
-        f"{f' {value:g} % is {value / 100:g}.' if percent else ''}"
+        f"{_percent_words(value) if number and (low, high) == (0.0, 1.0) else ''}"
     )
 
 
@@ -91,6 +86,13 @@ def _interval_words(low: float, high: float, ends: str) -> str:
     if math.isfinite(high):
         words.append(f"{'at most' if ends[1] == ']' else 'below'} {high:g}")
     return " and ".join(words) or "that is finite"
+
+
+def _percent_words(value: float) -> str:
+    """Explain how a share is written, to whom gave a number above 1."""
+    if 2 <= value <= 100:
+        return f" {value:g} % is {value / 100:g}."
+    return " A share of 12 % is 0.12." if 1 < value < 2 else ""
 
 
 def check_choice(name: str, value: str, options: Sequence[str]) -> None:
@@ -178,6 +180,33 @@ def check_dropout(dropout: float | Sequence[float], name: str = "dropout") -> tu
     return float(shares[0]), float(shares[1])  # type: ignore[arg-type]
 
 
+def check_solved(solve: str, *, sought: Mapping[str, object], needed: Mapping[str, object]) -> None:
+    """Refuse a request that gives what it asks for, or leaves out what that takes.
+
+    Parameters
+    ----------
+    solve : {"n", "effect", "duration"}
+        What is asked for.
+    sought : mapping of str to object
+        Arguments that say it: all of them None.
+    needed : mapping of str to object
+        Arguments that it depends on: none of them None.
+
+    Raises
+    ------
+    DesignError
+        If an argument is given that should not be, or the other way round.
+    """
+    for name, value in sought.items():
+        if value is not None:
+            raise DesignError(
+                f"`{name}={value!r}` is what solve={solve!r} looks for: leave it out."
+            )
+    for name, value in needed.items():
+        if value is None:
+            raise DesignError(f"`{name}` is needed to find {_SOUGHT[solve]}. Give it.")
+
+
 def check_effect(effect: float, name: str = "effect") -> float:
     """Refuse an effect of zero, where a number of subjects is asked for.
 
@@ -205,112 +234,6 @@ def check_effect(effect: float, name: str = "effect") -> float:
             "to find. Give the smallest effect that the trial must not miss."
         )
     return value
-
-
-def split_arms(n_total: float, ratio: float = 1.0) -> tuple[float, float]:
-    """Divide subjects over two arms, without rounding.
-
-    Parameters
-    ----------
-    n_total : float
-        Subjects in both arms.
-    ratio : float
-        Treated per reference subject.
-
-    Returns
-    -------
-    tuple of float
-        Reference and treated.
-    """
-    reference = n_total / (1 + ratio)
-    return reference, n_total - reference
-
-
-def integer_arms(n_total: float, ratio: float = 1.0) -> tuple[int, int]:
-    """Divide subjects over two arms, rounding up so that the ratio is kept.
-
-    Parameters
-    ----------
-    n_total : float
-        Subjects in both arms.
-    ratio : float
-        Treated per reference subject.
-
-    Returns
-    -------
-    tuple of int
-        Reference and treated: the smaller arm is rounded up, and the larger is `ratio` (or its
-        inverse) times that, rounded up.
-
-    Raises
-    ------
-    DesignError
-        If the ratio is not above 0.
-
-    Examples
-    --------
-    >>> integer_arms(85.03), integer_arms(85.03, ratio=2), integer_arms(85.03, ratio=0.5)
-    ((43, 43), (29, 58), (58, 29))
-    """
-    check_real("ratio", ratio, low=0.0)
-    smaller = max(math.ceil(min(split_arms(n_total, ratio)) - _ROUNDING), 1)
-    return _arms_of(smaller, ratio)
-
-
-def _arms_of(smaller: int, ratio: float) -> tuple[int, int]:
-    """Return both arms, by the smaller one."""
-    if ratio >= 1:
-        return smaller, math.ceil(ratio * smaller - _ROUNDING)
-    return math.ceil(smaller / ratio - _ROUNDING), smaller
-
-
-def arm_sizes(n: int | Sequence[int], ratio: float = 1.0) -> tuple[int, int]:
-    """Return the subjects of both arms, as a caller gave them.
-
-    Parameters
-    ----------
-    n : int or pair of int
-        Subjects in both arms together, or per arm, reference first.
-    ratio : float
-        Treated per reference subject, where `n` is a total. What cannot be divided exactly is
-        rounded to the nearest, and the total is kept.
-
-    Returns
-    -------
-    tuple of int
-        Reference and treated.
-
-    Raises
-    ------
-    DesignError
-        If a number is no whole one, or an arm is left without subjects.
-    """
-    check_real("ratio", ratio, low=0.0)
-    given = (n,) if np.ndim(n) == 0 else tuple(n)  # type: ignore[arg-type]
-    whole = all(_is_whole(value) for value in given)
-    if not whole or len(given) > 2:
-        raise DesignError(
-            "`n` must be the whole number of subjects in both arms, or one such number per arm "
-            f"(reference first), got {n!r}."
-        )
-    if len(given) == 1:
-        total = int(given[0])  # type: ignore[call-overload]
-        reference = round(split_arms(total, ratio)[0])
-        given = (reference, total - reference)
-    reference, treated = (int(value) for value in given)  # type: ignore[call-overload]
-    if reference < 1 or treated < 1:
-        raise DesignError(
-            f"`n={n!r}` with `ratio={ratio!r}` leaves an arm without subjects "
-            f"({reference} reference, {treated} treated). Give at least one to each."
-        )
-    return reference, treated
-
-
-def _is_whole(value: object) -> bool:
-    """Say whether a value is a whole number, though perhaps written as a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return False
-    return math.isfinite(value) and float(value).is_integer()
 
 
 def solve_n(
@@ -355,46 +278,6 @@ def solve_n(
                 "design that measures it better."
             )
     return float(optimize.brentq(lambda n: power_of(n) - target, low, upper, rtol=_X_TOLERANCE))
-
-
-def smallest_arms(
-    power_of: Callable[[tuple[int, int]], float], n_total: float, target: float, ratio: float = 1.0
-) -> tuple[int, int]:
-    """Find the smallest whole arms that reach a power.
-
-    Parameters
-    ----------
-    power_of : callable
-        Power by the subjects in the reference and the treated arm.
-    n_total : float
-        Solution without rounding, from :func:`solve_n`: where the search starts.
-    target : float
-        Wanted power.
-    ratio : float
-        Treated per reference subject, kept as in :func:`integer_arms`.
-
-    Returns
-    -------
-    tuple of int
-        Reference and treated.
-
-    Raises
-    ------
-    DesignError
-        If the power is not reached near the start.
-    """
-    smaller = min(integer_arms(n_total, ratio))
-    reached = target - 1e-12
-    while smaller > 1 and power_of(_arms_of(smaller - 1, ratio)) >= reached:
-        smaller -= 1
-    for step in range(_FEW_STEPS):
-        arms = _arms_of(smaller + step, ratio)
-        if power_of(arms) >= reached:
-            return arms
-    raise DesignError(
-        f"No whole number of subjects near {n_total:.1f} reaches `power={target!r}`. "
-        "Give a larger effect or a lower power."
-    )
 
 
 def solve_continuous(

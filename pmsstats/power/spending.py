@@ -11,10 +11,19 @@ from scipy.special import ndtr, ndtri
 
 from pmsstats.errors import DesignError, nearest
 
-__all__ = ["PARAMETRIC", "SPENDING_FAMILIES", "SpendingFamily", "check_family", "spend"]
+__all__ = [
+    "CLASSICAL",
+    "PARAMETRIC",
+    "SPENDING_FAMILIES",
+    "SpendingFamily",
+    "check_family",
+    "spend",
+]
 
 SpendingFamily = Literal["ld_obrien_fleming", "ld_pocock", "kim_demets", "hwang_shih_decani"]
 SPENDING_FAMILIES = ("ld_obrien_fleming", "ld_pocock", "kim_demets", "hwang_shih_decani")
+CLASSICAL = ("obrien_fleming", "pocock", "wang_tsiatis")
+"""Bounds with constants, for looks at planned information."""
 PARAMETRIC = ("wang_tsiatis", "kim_demets", "hwang_shih_decani")
 _LINEAR = 1e-8  # a gamma of Hwang, Shih and De Cani this close to 0 spends in proportion
 
@@ -40,11 +49,13 @@ def check_family(argument: str, family: str, parameter: float | None, allowed: t
     """
     if family not in allowed:
         hint = nearest(str(family), allowed)
-        raise DesignError(f"`{argument}` must be one of {allowed}, got {family!r}.{hint}")
-    if (family in PARAMETRIC) != (parameter is not None):
-        need = "needs a" if parameter is None else "has no"
+        listed = ", ".join(map(repr, allowed))
+        raise DesignError(f"`{argument}` must be one of {listed}, got {family!r}.{hint}")
+    if family in PARAMETRIC and parameter is None:
+        raise DesignError(f"`{argument}={family!r}` needs its `{argument}_parameter`.")
+    if family not in PARAMETRIC and parameter is not None:
         raise DesignError(
-            f"`{argument}={family!r}` {need} parameter, got `{argument}_parameter={parameter!r}`."
+            f"`{argument}={family!r}` has no parameter, got `{argument}_parameter={parameter!r}`."
         )
     if parameter is None:
         return

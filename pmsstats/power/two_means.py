@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from pmsstats.errors import DesignError
+from pmsstats.power.arms import analysed_arms, split_arms
 from pmsstats.power.clusters import ClusterDesign
 from pmsstats.power.rejection import (
     ancova_rejection_probability,
     rejection_probability,
     welch_rejection_probability,
 )
-from pmsstats.power.solving import check_choice, check_dropout, check_rates, check_real, split_arms
+from pmsstats.power.solving import check_choice, check_dropout, check_rates, check_real
 from pmsstats.power.wording import arms_words, dropout_words, level_words, sd_words
 
 __all__ = ["ANALYSES", "METHODS", "TwoMeans", "analysed_sd"]
@@ -169,22 +170,12 @@ class TwoMeans:
             return "z-test"
         return "t-test" if self.equal_variances else "Welch t-test"
 
-    def analysed(self, arms: tuple[float, float]) -> tuple[float, float]:
-        """Return how many subjects of each arm are analysed, on average.
-
-        Parameters
-        ----------
-        arms : pair of float
-            Subjects randomised, reference first.
-        """
-        return arms[0] * (1 - self.dropout[0]), arms[1] * (1 - self.dropout[1])
-
     def fewest(self) -> float:
         """Return the smallest number of subjects in both arms that can be analysed."""
         if self.method == "normal":
             return _FEWEST_NORMAL
         shares = (1 / (1 + self.ratio), self.ratio / (1 + self.ratio))
-        least = max(_FEWEST / k for k in self.analysed(shares))
+        least = max(_FEWEST / k for k in analysed_arms(shares, self.dropout))
         if self.cluster is None and self.analysis != "ancova":
             return least
         return max(least, self._fewest_by_df())
@@ -211,7 +202,7 @@ class TwoMeans:
         arms : pair of float
             Subjects randomised, reference first.
         """
-        kept = sum(self.analysed(arms))
+        kept = sum(analysed_arms(arms, self.dropout))
         covariates = 1 if self.analysis == "ancova" else 0
         if self.cluster is None:
             return kept - 2 - covariates
@@ -226,7 +217,7 @@ class TwoMeans:
         arms : pair of float
             Subjects randomised, reference first.
         """
-        first, second = self.analysed(arms)
+        first, second = analysed_arms(arms, self.dropout)
         variance = self.sd[0] ** 2 / first + self.sd[1] ** 2 / second
         if self.cluster is not None:
             retained = (first + second) / sum(arms)
@@ -243,7 +234,7 @@ class TwoMeans:
         effect : float
             Treated minus reference.
         """
-        kept, size = self.analysed(arms), abs(effect)
+        kept, size = analysed_arms(arms, self.dropout), abs(effect)
         options: dict[str, Any] = {"alpha": self.alpha, "sides": self.sides}
         if self.method == "normal":
             return float(rejection_probability(size / self.std_error(arms), **options))

@@ -205,9 +205,9 @@ def assert_shares(found: np.ndarray, expected: np.ndarray, n_trials: int) -> Non
 @pytest.mark.parametrize(("family", "parameter"), FAMILIES)
 def test_type_one_error_by_simulation(family: str, parameter: float | None, binding: bool) -> None:
     """Witness: simulated trials without effect; lower bounds are obeyed only where they bind."""
-    lower = {"futility": "ld_pocock", "binding": True} if binding else {}
-    if binding and family in {"obrien_fleming", "pocock", "wang_tsiatis"}:
-        lower = {"futility": "ld_pocock"}
+    always_binding = family in {"obrien_fleming", "pocock", "wang_tsiatis"}
+    lower = {"futility": "ld_pocock"} if binding else {}
+    lower |= {"binding": True} if binding and not always_binding else {}
     design = GroupSequentialDesign(
         looks=(0.3, 0.55, 0.8, 1.0), spending=family, spending_parameter=parameter, **lower
     )
@@ -355,7 +355,7 @@ BAD = [
     ({"looks": (1.0,), "alpha": 0.6}, "one-sided"),
     ({"looks": (1.0,), "power": 0.02}, "`power` must lie between"),
     ({"looks": (1.0,), "spending": "pococks"}, "Did you mean 'pocock'?"),
-    ({"looks": (1.0,), "spending": "kim_demets"}, "needs a parameter"),
+    ({"looks": (1.0,), "spending": "kim_demets"}, "needs its `spending_parameter`"),
     ({"looks": (1.0,), "spending": "pocock", "spending_parameter": 1.0}, "has no parameter"),
     (
         {"looks": (1.0,), "spending": "kim_demets", "spending_parameter": -1.0},

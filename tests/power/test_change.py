@@ -23,6 +23,7 @@ WELCH = {"unequal", "steep", "strict"}
 N_TRIALS = 20_000
 MONTE_CARLO_ERRORS = 4.0
 EXACT = 1e-10  # the same formula in floating point
+SITES = ClusterDesign(site_size=12, icc=0.08, randomised="by_site", size_cv=0.4)
 
 
 def expected(*quantities: str) -> list[tuple[str, str, float, float]]:
@@ -171,28 +172,39 @@ def test_ancova_power_is_the_share_of_simulated_trials(n, effect):
     assert rejects.mean() == pytest.approx(power, abs=MONTE_CARLO_ERRORS * mcse)
 
 
-@pytest.mark.parametrize("randomised", ["within_sites", "by_site"])
-def test_power_in_sites_is_the_share_of_simulated_trials(randomised):
+def p_between_sites(y, arm):
+    """Test the means of sites of one arm each."""
+    means, treated = y.mean(axis=2), arm[:, 0] == 1
+    return stats.ttest_ind(means[:, treated], means[:, ~treated], axis=1).pvalue
+
+
+def p_within_sites(y, arm):
+    """Test the difference of arms adjusted for sites."""
+    k, m = arm.shape
+    centred, sign = y - y.mean(axis=2, keepdims=True), arm - 0.5
+    estimate = (centred * sign).sum(axis=(1, 2)) / (sign**2).sum()
+    residual = ((centred - estimate[:, None, None] * sign) ** 2).sum(axis=(1, 2))
+    df = k * m - k - 1
+    return 2 * stats.t.sf(np.abs(estimate) / np.sqrt(residual / df / (sign**2).sum()), df)
+
+
+SITES_SUBJECTS = np.indices((14, 6))
+
+
+@pytest.mark.parametrize(
+    ("randomised", "arm", "p_of"),
+    [
+        ("within_sites", 1.0 * (SITES_SUBJECTS[1] >= 3), p_within_sites),
+        ("by_site", 1.0 * (SITES_SUBJECTS[0] >= 7), p_between_sites),
+    ],
+    ids=["within_sites", "by_site"],
+)
+def test_power_in_sites_is_the_share_of_simulated_trials(randomised, arm, p_of):
     rng = np.random.default_rng(7)
-    k, m, icc, effect = 14, 6, 0.2, 0.8
+    (k, m), icc, effect = arm.shape, 0.2, 0.8
     site = rng.normal(0, math.sqrt(icc), (N_TRIALS, k, 1))
     y = site + rng.normal(0, math.sqrt(1 - icc), (N_TRIALS, k, m))
-    by_site = randomised == "by_site"
-    arm = np.zeros((k, m))
-    arm[k // 2 :] = 1.0 * by_site
-    arm[:, m // 2 :] = arm[:, m // 2 :] if by_site else 1.0
-    y = y + effect * arm
-    unit = y.mean(axis=2) if by_site else y  # analysis of the means of sites, or within them
-    if by_site:
-        t = stats.ttest_ind(unit[:, k // 2 :], unit[:, : k // 2], axis=1)
-        p = t.pvalue
-    else:
-        centred = y - y.mean(axis=2, keepdims=True)
-        sign = arm - 0.5
-        estimate = (centred * sign).sum(axis=(1, 2)) / (sign**2).sum()
-        residual = ((centred - estimate[:, None, None] * sign) ** 2).sum(axis=(1, 2))
-        df = k * m - k - 1
-        p = 2 * stats.t.sf(np.abs(estimate) / np.sqrt(residual / df / (sign**2).sum()), df)
+    p = p_of(y + effect * arm, arm)
     cluster = ClusterDesign(site_size=m, icc=icc, randomised=randomised)
     power = power_change(n=k * m, effect=effect, sd=1.0, cluster=cluster).power
     mcse = math.sqrt(power * (1 - power) / N_TRIALS)
@@ -345,7 +357,7 @@ def test_assumptions_are_one_sentence():
         ({"solve": "power"}, "`solve` must be one of"),
         ({"n": 40}, "leave it out"),
         ({"solve": "effect"}, "leave it out"),
-        ({"solve": "effect", "effect": None}, "`n` is missing"),
+        ({"solve": "effect", "effect": None}, "`n` is needed to find the effect"),
         ({"effect": 1e-9}, "No number of subjects will do"),
         ({"cluster": ClusterDesign(site_size=1, icc=0.1)}, "Give larger sites"),
     ],
@@ -370,3 +382,34 @@ def test_bad_requests_are_refused(kws, message):
 def test_bad_numbers_of_subjects_are_refused(n, message):
     with pytest.raises(DesignError, match=message):
         power_change(n=n, effect=0.5, sd=1.0)
+
+
+def t_power(effect, std_error, df):
+    """Two-sided 5 % power of a t-test, by the noncentral t distribution."""
+    bound, shift = stats.t.isf(0.025, df), abs(effect) / std_error
+    return stats.nct.sf(bound, df, shift) + stats.nct.cdf(-bound, df, shift)
+
+
+def z_power(effect, std_error):
+    """Two-sided 5 % power of a z-test."""
+    bound, shift = stats.norm.isf(0.025), abs(effect) / std_error
+    return stats.norm.sf(bound - shift) + stats.norm.cdf(-bound - shift)
+
+
+def test_sites_shrink_by_those_who_are_lost():
+    """Eldridge 2006 with the subjects per site who are analysed, 12 x 0.9; df are sites less 2."""
+    result = power_change(n=(200, 100), effect=0.4, sd=1.0, cluster=SITES, dropout=0.1)
+    inflation = 1 + ((1 + 0.4**2) * 12 * 0.9 - 1) * 0.08
+    std_error = math.sqrt((1 / 180 + 1 / 90) * inflation)
+    assert result.power == pytest.approx(t_power(0.4, std_error, 300 / 12 - 2), abs=EXACT)
+
+
+def test_each_arm_has_its_own_variance_and_its_own_losses():
+    result = power_change(
+        n=(20, 80), effect=0.8, sd=(1.0, 3.0), method="normal", dropout=(0.1, 0.25)
+    )
+    std_error = math.sqrt(1.0 / 18 + 9.0 / 60)
+    assert result.table().set_index("quantity").loc["std_error", "value"] == pytest.approx(
+        std_error, rel=EXACT
+    )
+    assert result.power == pytest.approx(z_power(0.8, std_error), abs=EXACT)

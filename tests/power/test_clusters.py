@@ -96,3 +96,18 @@ def test_design_counts_sites_subjects_and_degrees_of_freedom():
 def test_bad_sites_are_refused(kws, message):
     with pytest.raises(DesignError, match=message):
         ClusterDesign(**{"site_size": 10, "icc": 0.1} | kws)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 3.0])
+def test_effect_that_varies_between_sites_by_hand(ratio):
+    """Sites of m subjects give the mean effect with variance effect_sd^2 / (n / m).
+
+    Against that of n independent subjects, (1 + ratio)^2 / (ratio n).
+    """
+    n, m, spread = 600.0, 10.0, 0.5
+    independent = (1 + ratio) ** 2 / (ratio * n)
+    expected = 0.9 + spread**2 / (n / m) / independent
+    found = design_effect(
+        site_size=m, icc=0.1, randomised="within_sites", effect_sd=spread, ratio=ratio
+    )
+    assert found == pytest.approx(expected, rel=1e-10)

@@ -122,3 +122,14 @@ def test_bad_input(case):
     change, message = BAD[case]
     with pytest.raises(DesignError, match=message):
         sample_size_combination(**{"effects": (0.4, 0.2)} | change)
+
+
+def test_a_combination_needs_a_variance():
+    """Two subjects leave no degree of freedom, and so no power at all."""
+    with pytest.raises(DesignError, match="too few to estimate a variance"):
+        power_combination(n=2, effects=(0.5, 0.5))
+    found = sample_size_combination(effects=(5.0, 5.0), power=0.9)
+    assert found.n == (2, 2)
+    bound, shift = stats.t.isf(0.025, 2), 10 / math.sqrt(2)
+    expected = stats.nct.sf(bound, 2, shift) + stats.nct.cdf(-bound, 2, shift)
+    assert found.power == pytest.approx(expected, abs=1e-10)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import assert_result_contract
 from reference_cases import load_case
-from scipy import stats
+from scipy import integrate, stats
 
 from pmsstats.errors import DesignError
 from pmsstats.power.counts import power_counts, sample_size_counts
@@ -84,18 +84,18 @@ def test_power_by_simulation(method: str, rate_ratio: float, dropout: float) -> 
     rates, eta, own = (0.9, 0.9 * rate_ratio), [], []
     counts, times = [], []
     for rate in rates:
-        t = np.full((n_trials, n), 1.5)
-        if dropout:
-            t = np.minimum(t, rng.exponential(size=t.shape) / -math.log1p(-dropout))
+        hazard = max(-math.log1p(-dropout), 1e-9)  # where nobody is lost: after aeons
+        t = np.minimum(1.5, rng.exponential(size=(n_trials, n)) / hazard)
         y = rng.poisson(rate * t * rng.gamma(1 / k, k, size=t.shape))
         counts.append(y)
         times.append(t)
         eta.append(log_rate(y, t, k))
         own.append(variance(eta[-1], t, k))
-    spread = own[0] + own[1]
-    if method == "pooled":
-        common = log_rate(np.hstack(counts), np.hstack(times), k)
-        spread = variance(common, times[0], k) + variance(common, times[1], k)
+    common = log_rate(np.hstack(counts), np.hstack(times), k)
+    spread = {
+        "separate": own[0] + own[1],
+        "pooled": variance(common, times[0], k) + variance(common, times[1], k),
+    }[method]
     share = np.mean(np.abs(eta[1] - eta[0]) / np.sqrt(spread) >= stats.norm.isf(0.025))
     found = power_counts(
         n=2 * n,
@@ -166,8 +166,10 @@ BAD = [
     ({"dropout": 1.0}, "`dropout` must be"),
     ({"method": "pool"}, "Did you mean 'pooled'?"),
     ({"exposure": "own"}, "`exposure` must be"),
-    ({"rate_ratio": None}, "`rate_ratio` is needed"),
-    ({"n": 100}, "leave it out"),
+    ({"rate_ratio": None}, "`rate_ratio` is needed to find the number of subjects"),
+    ({"n": 100}, "`n=100` is what solve='n' looks for: leave it out"),
+    ({"solve": "effect", "n": 100}, "`rate_ratio=0.6` is what solve='effect' looks for"),
+    ({"solve": "duration", "follow_up": None}, "`n` is needed to find the duration"),
     ({"solve": "effect", "n": 6, "rate_ratio": None}, "No `effect`"),
     ({"solve": "duration", "n": 20, "follow_up": None}, "No `follow_up`"),
 ]
@@ -177,3 +179,33 @@ BAD = [
 def test_bad_input_is_refused(options: dict, message: str) -> None:
     with pytest.raises(DesignError, match=re.escape(message)):
         sample_size_counts(**{**PLAIN, **options})
+
+
+@pytest.mark.parametrize("method", ["separate", "pooled", "reference"])
+def test_counts_with_unequal_dropout_by_quadrature(method):
+    """Zhu and Lakkis 2014, with each subject's own time: rate t / (1 + k rate t), averaged."""
+    n, rates, k, years = (60, 90), (0.8, 0.44), 0.7, 1.5
+    hazards = [-math.log(1 - share) for share in (0.4, 0.05)]
+
+    def known(rate, h):
+        def information(t):
+            return rate * t / (1 + k * rate * t)
+
+        lost = integrate.quad(lambda t: h * math.exp(-h * t) * information(t), 0, years)[0]
+        return lost + math.exp(-h * years) * information(years)
+
+    def error(supposed):
+        pairs = zip(n, supposed, hazards, strict=True)
+        return math.sqrt(sum(1 / (size * known(rate, h)) for size, rate, h in pairs))
+
+    seen = [size * (1 - math.exp(-h * years)) / h for size, h in zip(n, hazards, strict=True)]
+    common = (seen[0] * rates[0] + seen[1] * rates[1]) / sum(seen)
+    null = {"separate": rates, "pooled": (common, common), "reference": (0.8, 0.8)}[method]
+    bound, gap = stats.norm.isf(0.025) * error(null), math.log(0.8 / 0.44)
+    expected = stats.norm.cdf((gap - bound) / error(rates))
+    expected += stats.norm.cdf((-gap - bound) / error(rates))
+    found = power_counts(
+        n=n, rate=0.8, rate_ratio=0.55, dispersion=k, follow_up=years, dropout=(0.4, 0.05),
+        method=method,
+    )  # fmt: skip
+    assert found.power == pytest.approx(expected, abs=1e-8)  # quadrature

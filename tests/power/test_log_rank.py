@@ -262,3 +262,11 @@ def test_duration_says_from_when_it_counts() -> None:
 def test_one_year_is_no_plural() -> None:
     found = power_log_rank(n=600, **{**PLAIN, "follow_up": 1.0})
     assert "accrual over 1 year with the last followed for 1 year," in found.assumptions
+
+
+def test_changes_of_treatment_are_shares_of_an_arm_per_year():
+    words = power_log_rank(
+        n=400, hazard=0.2, hazard_ratio=0.5, follow_up=2.0, off_treatment=0.08, drop_in=0.03
+    ).assumptions
+    assert "8 % of the treated arm per year stop treatment" in words
+    assert "3 % of the reference arm per year take it up" in words

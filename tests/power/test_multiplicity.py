@@ -219,3 +219,21 @@ def test_answer_keeps_the_contract():
 def test_bad_requests_are_refused(kws, message):
     with pytest.raises(DesignError, match=message):
         sample_size_multiple(**{"effects": (0.4, 0.4)} | kws)
+
+
+def test_co_primary_outcomes_succeed_together():
+    result = power_multiple(n=200, effects=(0.4, 0.5), procedure="co_primary")
+    assert "success is a benefit in all outcomes" in result.assumptions
+    assert result.power == pytest.approx(details(result)["power_all"], abs=1e-10)
+
+
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_outcomes_of_those_who_are_lost_do_not_count(outcome):
+    """Co-primary outcomes, each at its full level: only the tail of benefit counts."""
+    result = power_multiple(
+        n=(50, 100), effects=(0.4, 0.5), procedure="co_primary", dropout=(0.1, 0.4)
+    )
+    shift = (0.4, 0.5)[outcome] / math.sqrt(1 / 45 + 1 / 60)
+    expected = stats.norm.sf(stats.norm.isf(0.025) - shift)
+    found = details(result)[f"power_outcome_{outcome + 1}"]
+    assert found == pytest.approx(expected, abs=1e-8)  # one integral by nodes

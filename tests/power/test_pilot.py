@@ -245,3 +245,37 @@ def test_other_fits_refused(visits_fit):
     fit = fit_lmm(pilot_data(1), "y ~ year + (1 | subject_id)")
     with pytest.raises(DesignError, match="random intercepts and slopes over year"):
         sample_size_from_pilot(fit, schedule=HALF_YEARLY, slowing=0.5)
+
+
+def test_error_of_the_excess_of_a_pilot_study_by_visits():
+    """Complete data: the standard error of the difference of two groups' mean changes."""
+    rng = np.random.default_rng(5)
+    sizes, visits = {"PMS": 40, "HC": 20}, ("v0", "v1", "v2")
+    frames = []
+    for group, size in sizes.items():
+        y = rng.normal(size=(size, 1)) + rng.normal(size=(size, 3))
+        y -= (1.5 if group == "PMS" else 0.2) * np.arange(3)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "subject_id": np.repeat([f"{group}{i}" for i in range(size)], 3),
+                    "group": group,
+                    "visit": np.tile(visits, size),
+                    "y": y.ravel(),
+                }
+            )
+        )
+    fit = fit_mmrm(pd.concat(frames), "y ~ group * visit + us(visit | subject_id)")
+    plan = {"slowing": 0.5, "baseline": "change", "by": "group", "patients": "PMS"}
+    V = fit.visit_covariance().to_numpy()
+    spread = V[2, 2] + V[0, 0] - 2 * V[2, 0]
+    total = sample_size_from_pilot(fit, **plan)
+    excess = sample_size_from_pilot(fit, healthy="HC", **plan)
+    errors = [
+        plan.table().set_index("quantity").loc["pilot_change_std_error", "value"]
+        for plan in (total, excess)
+    ]
+    known = {"rel": 1e-6}  # of a maximised likelihood
+    assert errors[0] == pytest.approx(math.sqrt(spread / 40), **known)
+    error = math.sqrt(spread * (1 / 40 + 1 / 20))
+    assert errors[1] == pytest.approx(error, **known)

@@ -238,10 +238,22 @@ def test_answer_keeps_the_contract():
         ({"cluster": 3}, "must be a ClusterDesign"),
         ({"n": 100}, "leave it out"),
         ({"solve": "effect"}, "leave it out"),
-        ({"solve": "effect", "treated": None}, "`n` is missing"),
+        ({"solve": "effect", "treated": None}, "`n` is needed to find the effect"),
         ({"solve": "effect", "treated": None, "n": 4, "power": 0.99}, "No `treated` from"),
     ],
 )
 def test_bad_requests_are_refused(kws, message):
     with pytest.raises(DesignError, match=message):
         sample_size_proportion(**{"reference": 0.4, "treated": 0.2} | kws)
+
+
+def test_sites_multiply_the_variance_of_shares():
+    sites = ClusterDesign(site_size=12, icc=0.08, randomised="by_site", size_cv=0.4)
+    result = power_proportion(
+        n=(200, 100), reference=0.3, treated=0.5, cluster=sites, dropout=0.1, method="unpooled"
+    )
+    inflation = 1 + ((1 + 0.4**2) * 12 * 0.9 - 1) * 0.08
+    shift = 0.2 / math.sqrt((0.3 * 0.7 / 180 + 0.25 / 90) * inflation)
+    bound = stats.norm.isf(0.025)
+    expected = stats.norm.sf(bound - shift) + stats.norm.cdf(-bound - shift)
+    assert result.power == pytest.approx(expected, abs=1e-10)

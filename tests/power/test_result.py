@@ -5,12 +5,29 @@ from __future__ import annotations
 import json
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from properties import assert_result_contract
 
 from pmsstats.errors import DesignError
+from pmsstats.power.change import power_change
+from pmsstats.power.combination import power_combination
+from pmsstats.power.counts import power_counts
+from pmsstats.power.log_rank import power_log_rank
+from pmsstats.power.mmrm import power_mmrm
+from pmsstats.power.multiplicity import power_multiple
+from pmsstats.power.proportion import power_proportion
 from pmsstats.power.result import PowerResult
+from pmsstats.power.schedule import VisitSchedule
+from pmsstats.power.slope import power_slope
+from pmsstats.power.slope_variance import SlopeModel
+from pmsstats.power.visit_covariance import VisitCovariance
+
+PAIR = (30, 50)
+SCHEDULE = VisitSchedule(years=(0.0, 0.5, 1.0, 1.25, 2.0))
+MODEL = SlopeModel(slope_sd=0.5, residual_sd=0.6, intercept_sd=1.0, correlation=0.3)
+COVARIANCE = VisitCovariance.cs(sd=1.0, correlation=0.5, n_visits=3)
 
 CURVE = pd.DataFrame(
     {
@@ -110,3 +127,32 @@ def test_figure_marks_the_design():
 def test_origin_is_checked():
     with pytest.raises(DesignError, match="`origin` must be"):
         result(origin="made up")
+
+
+ANY_DESIGN = [
+    lambda n: power_change(n=n, effect=0.5, sd=1.0),
+    lambda n: power_proportion(n=n, reference=0.3, treated=0.5),
+    lambda n: power_slope(n=n, schedule=SCHEDULE, model=MODEL, effect=0.3),
+    lambda n: power_mmrm(n=n, covariance=COVARIANCE, effect=0.5),
+    lambda n: power_log_rank(n=n, hazard=0.2, hazard_ratio=0.5, follow_up=2.0),
+    lambda n: power_counts(n=n, rate=1.0, rate_ratio=0.5, dispersion=1.0, follow_up=1.0),
+    lambda n: power_multiple(n=n, effects=(0.4, 0.5)),
+    lambda n: power_combination(n=n, effects=(0.4, 0.5)),
+]
+
+
+@pytest.mark.parametrize("design", ANY_DESIGN)
+def test_arms_that_are_given_are_those_of_the_sentence(design):
+    """Nobody is told of equal arms who gave 30 and 50."""
+    assert "Two arms of 30 reference and 50 treated subjects" in design(PAIR).assumptions
+    assert "Two arms of equal size" in design(80).assumptions
+    assert "Two arms of equal size" in design(81).assumptions  # as equal as whole subjects are
+
+
+@pytest.mark.parametrize("design", ANY_DESIGN)
+def test_the_curve_goes_through_the_design(design):
+    """Interpolated at its own number and effect, for arms that are not in the planned ratio."""
+    answer = design((20, 90))
+    curve = answer.curve[np.isclose(answer.curve["effect"], answer.effect)]
+    found = np.interp(answer.n_total, curve["n"], curve["power"])
+    assert found == pytest.approx(answer.power, abs=0.02)

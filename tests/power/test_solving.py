@@ -13,18 +13,15 @@ from scipy import integrate, stats
 from pmsstats.errors import DesignError
 from pmsstats.power.rejection import critical_value, rejection_probability
 from pmsstats.power.solving import (
-    arm_sizes,
     check_choice,
     check_dropout,
     check_effect,
     check_rates,
     check_real,
-    integer_arms,
+    check_solved,
     power_curve,
-    smallest_arms,
     solve_continuous,
     solve_n,
-    split_arms,
 )
 
 
@@ -53,55 +50,6 @@ def test_no_number_will_do(flat):
 def test_value_outside_the_bracket_is_told():
     with pytest.raises(DesignError, match=r"No `duration` from 1 to 2 gives `power=0.99`"):
         solve_continuous(rising, 0.99, (1.0, 2.0), name="duration")
-
-
-@pytest.mark.parametrize(
-    ("total", "ratio", "arms"),
-    [
-        (85.03, 1.0, (43, 43)),
-        (86.0000000001, 1.0, (43, 43)),
-        (85.03, 2.0, (29, 58)),
-        (85.03, 0.5, (58, 29)),
-        (100.0, 1.5, (40, 60)),
-        (101.0, 1.5, (41, 62)),
-        (0.5, 1.0, (1, 1)),
-    ],
-)
-def test_arms_are_rounded_up_with_the_ratio_kept(total, ratio, arms):
-    assert integer_arms(total, ratio) == arms
-
-
-@given(total=st.floats(2, 1e5), ratio=st.floats(0.2, 5))
-def test_whole_arms_hold_the_total_and_little_more(total, ratio):
-    reference, treated = integer_arms(total, ratio)
-    parts = split_arms(total, ratio)
-    assert sum(parts) == pytest.approx(total)
-    assert reference >= parts[0] - 1e-6
-    assert treated >= parts[1] - 1e-6
-    assert reference + treated <= total + 2 + max(ratio, 1 / ratio)
-
-
-def test_smallest_arms_are_searched_both_ways():
-    def power(arms: tuple[int, int]) -> float:
-        return rising(sum(arms))
-
-    for start in (40.0, 50.0, 75.0):
-        assert smallest_arms(power, start, 0.8) == (25, 25)
-    with pytest.raises(DesignError, match=r"No whole number of subjects near 10.0"):
-        smallest_arms(lambda _: 0.1, 10.0, 0.8)
-
-
-def test_arms_of_a_total_keep_the_total():
-    assert arm_sizes(21) == (10, 11)
-    assert arm_sizes(30, 2.0) == (10, 20)
-    assert arm_sizes((7, 9), 5.0) == (7, 9)
-    assert arm_sizes(np.int64(8)) == (4, 4)
-
-
-@pytest.mark.parametrize("n", [1, (0, 3), 2.5, (1, 2, 3), "a", True, (5, -1), math.inf])
-def test_arms_that_cannot_be_are_refused(n):
-    with pytest.raises(DesignError, match="`n"):
-        arm_sizes(n)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +95,29 @@ def test_checks_hand_back_what_is_right():
 def test_messages_say_the_interval(ends, low, high, words):
     with pytest.raises(DesignError, match=f"`x` must be a number of years {words}, got nan"):
         check_real("x", float("nan"), low=low, high=high, ends=ends, unit="years")
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (20, r"got 20\. 20 % is 0\.2\.$"),
+        (2.5, r"got 2\.5\. 2\.5 % is 0\.025\.$"),
+        (1.2, r"got 1\.2\. A share of 12 % is 0\.12\.$"),
+        (120, r"got 120\.$"),
+        (-0.1, r"got -0\.1\.$"),
+    ],
+)
+def test_percent_are_explained_as_far_as_they_are_plain(share, words):
+    with pytest.raises(DesignError, match=words):
+        check_dropout(share)
+
+
+def test_what_is_looked_for_is_not_given():
+    check_solved("effect", sought={"effect": None}, needed={"n": 10})
+    with pytest.raises(DesignError, match=r"`effect=0\.5` is what solve='effect' looks for: leave"):
+        check_solved("effect", sought={"effect": 0.5}, needed={"n": 10})
+    with pytest.raises(DesignError, match=r"`n` is needed to find the effect\. Give it\.$"):
+        check_solved("effect", sought={"effect": None}, needed={"n": None})
 
 
 def test_a_misspelt_option_gets_a_hint():
