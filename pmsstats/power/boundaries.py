@@ -88,8 +88,8 @@ class BoundariesResult(Result):
             f"{self.n_looks} {'look' if self.n_looks == 1 else 'looks'} with one-sided type I "
             f"error {format_number(self.design.alpha)} ({self.design.spending}): claim an effect "
             f"at z of {bounds}; {lower}; power {100 * self.power:.1f} % needs "
-            f"{self.inflation_factor:.3f} times "
-            f"the subjects of a fixed design, on average {self._average():.3f} times."
+            f"{self.inflation_factor:.3f} times the subjects of a fixed design, and with that "
+            f"effect {self._average():.3f} times on average."
         )
 
     def _average(self) -> float:

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from pmsstats.errors import DesignError
 from pmsstats.power.arms import arm_sizes, smallest_arms, split_arms
 from pmsstats.power.lakatos import yearly_hazard
-from pmsstats.power.result import PowerResult
+from pmsstats.power.result import PowerResult, years_words
 from pmsstats.power.solving import (
     check_choice,
     check_dropout,
@@ -114,7 +114,7 @@ class _Counts:
             f"{arms_words(self.ratio, arms)}, {level_words(self.alpha, self.sides, test)}, "
             f"{self.rate:.4g} events per subject-year in the reference arm, dispersion "
             f"{self.dispersion:.4g} (variance: mean + {self.dispersion:.4g} mean^2), "
-            f"{self.follow_up:.3g} years of follow-up, {left}."
+            f"{years_words(self.follow_up)} of follow-up, {left}."
         )
 
 

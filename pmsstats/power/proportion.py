@@ -13,7 +13,7 @@ from pmsstats.power.arms import analysed_arms, arm_sizes, integer_arms, smallest
 from pmsstats.power.clusters import ClusterDesign
 from pmsstats.power.fisher import fisher_rejection_probability
 from pmsstats.power.rejection import critical_value, rejection_probability
-from pmsstats.power.result import PowerResult
+from pmsstats.power.result import SHARES, PowerResult
 from pmsstats.power.solving import (
     check_choice,
     check_dropout,
@@ -449,7 +449,7 @@ def _result(
         alpha=design.alpha,
         sides=design.sides,
         effect=q - p,
-        effect_unit="(difference of shares)",
+        effect_unit=SHARES,
         assumptions=design.words(arms),
         inputs=inputs,
         details=tuple(details),

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pmsstats.plots.power import plot_power_curve
-from pmsstats.plots.theme import wrapped
 from pmsstats.results import Exclusion, Result, format_number, to_plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PowerResult", "years_words"]
+__all__ = ["SHARES", "PowerResult", "years_words"]
 
 _UNITS = {"duration": "years", "n_scans": "scans"}
+
+
+SHARES = "difference of shares"
+"""Unit of the effect on a proportion."""
+_LOG = "log "  # begins the units of effects that are logarithms of ratios
+_SHORT = 16  # characters of a unit that a legend repeats
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -97,14 +102,14 @@ class PowerResult(Result):
     def _finding(self) -> str:
         """Say what was solved for."""
         subjects, power = self._subjects(), f"{100 * self.power:.1f} % power"
-        effect = f"{self.effect:.4g} {self.effect_unit}".strip()
+        effect, what = self._effect_words()
+        size = effect.removeprefix(f"an {what} of ").removeprefix(f"a {what} of ")
         words = {
-            "n": f"{subjects} give {power} to find an effect of {effect}",
-            "power": f"{subjects} give {power} to find an effect of {effect}",
-            "effect": f"With {subjects}, the effect found with {power} is {effect}",
-            "duration": f"With {subjects}, {power} to find an effect of {effect} takes "
-            f"{self._time()}",
-            "n_scans": f"With {subjects}, {power} to find an effect of {effect} takes "
+            "n": f"{subjects} give {power} to find {effect}",
+            "power": f"{subjects} give {power} to find {effect}",
+            "effect": f"With {subjects}, the {what} found with {power} is {size}",
+            "duration": f"With {subjects}, {power} to find {effect} takes {self._time()}",
+            "n_scans": f"With {subjects}, {power} to find {effect} takes "
             f"{_whole_up(self.value):g} scans of each subject",
         }
         interval = ""
@@ -113,6 +118,15 @@ class PowerResult(Result):
             level = f"{100 * self.conf_level:g} % interval from the pilot data"
             interval = f" ({level}: {low} to {high} subjects)"
         return words[self.solved_for] + interval
+
+    def _effect_words(self) -> tuple[str, str]:
+        """Say an effect, and what it is: a ratio as such where its logarithm was worked with."""
+        if self.effect_unit.startswith(_LOG):
+            ratio = self.effect_unit.removeprefix(_LOG)
+            return f"a {ratio} of {math.exp(self.effect):.4g}", ratio
+        if self.effect_unit == SHARES:
+            return f"a {SHARES} of {self.effect:.4g}", SHARES
+        return f"an effect of {self.effect:.4g} {self.effect_unit}".strip(), "effect"
 
     def _time(self) -> str:
         """Say a duration, and from when it counts where subjects enter one after another."""
@@ -166,12 +180,15 @@ class PowerResult(Result):
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw power against the number of subjects, with `n` marked."""
         sizes = sorted(set(self.curve["effect"]), key=abs)
-        labels = {size: f"{size:.3g}" for size in sizes}
+        is_log = self.effect_unit.startswith(_LOG)
+        labels = {size: f"{math.exp(size) if is_log else size:.3g}" for size in sizes}
+        unit = self.effect_unit.removeprefix(_LOG)
+        label = unit if is_log else f"effect ({unit})" if unit and len(unit) <= _SHORT else "effect"
         order = list(dict.fromkeys(labels.values()))
         groups = pd.Categorical(self.curve["effect"].map(labels), order)
         options = {
             "group": "group",
-            "group_label": wrapped(f"effect ({self.effect_unit})", 34, 1),
+            "group_label": label,
             "mark": (self.n_total, self.power),
             "origin": self.origin,
             **kws,

@@ -273,6 +273,8 @@ class TwoMeans:
             residual + sd_words(self.sd, unit),
             dropout_words(self.dropout),
         ]
+        if self.analysis == "ancova":
+            parts.append("chance differences at baseline averaged over")
         if self.cluster is not None:
             parts.append(self.cluster.words())
         return ", ".join(parts) + "."

@@ -156,3 +156,29 @@ def test_the_curve_goes_through_the_design(design):
     curve = answer.curve[np.isclose(answer.curve["effect"], answer.effect)]
     found = np.interp(answer.n_total, curve["n"], curve["power"])
     assert found == pytest.approx(answer.power, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("unit", "solved_for", "words"),
+    [
+        ("log hazard ratio", "n", "to find a hazard ratio of 1.649."),
+        ("log rate ratio", "effect", "the rate ratio found with 80.5 % power is 1.649."),
+        ("difference of shares", "n", "to find a difference of shares of 0.5."),
+        (
+            "difference of shares",
+            "effect",
+            "the difference of shares found with 80.5 % power is 0.5.",
+        ),
+        ("ml per year", "effect", "the effect found with 80.5 % power is 0.5 ml per year."),
+    ],
+)
+def test_effects_are_said_on_their_own_scale(unit: str, solved_for: str, words: str) -> None:
+    assert words in result(effect_unit=unit, solved_for=solved_for).headline()
+
+
+def test_legend_shows_ratios() -> None:
+    _, ax = plt.subplots()
+    result(effect_unit="log hazard ratio").plot(ax=ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["hazard ratio 1.45", "hazard ratio 1.65", "hazard ratio 1.87"]
+    plt.close("all")
