@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,8 @@ def check_range(owner: str, low: float, high: float, **fields: Any) -> None:
     for name, value in fields.items():
         for number in _numbers(value):
             if not (low <= number <= high and math.isfinite(number)):
-                wanted = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+                least = "above 0" if 0 < low < sys.float_info.epsilon else f"at least {low:g}"
+                wanted = least if math.isinf(high) else f"from {low:g} to {high:g}"
                 wanted = wanted if math.isfinite(number) else f"finite and {wanted}"
                 raise DesignError(f"`{name}` of {owner} must be {wanted}, got {float(number)!r}.")
 

@@ -15,6 +15,7 @@ import numpy as np
 from pmsstats.errors import DesignError, nearest
 
 __all__ = [
+    "ABOVE_ZERO",
     "TrialScenario",
     "arm_values",
     "check_measures",
@@ -25,6 +26,8 @@ __all__ = [
     "real",
 ]
 
+ABOVE_ZERO = float(np.finfo(float).tiny)
+"""Lowest value of what must be above 0: its inverse is finite."""
 _MOST_NAMES = 12
 """Measures that an error message lists."""
 
@@ -136,7 +139,7 @@ def real(name: str, value: object, low: float = -math.inf, high: float = math.in
     value : object
         What was given.
     low, high : float
-        Ends, both included.
+        Ends, both included; with `low` :data:`ABOVE_ZERO` the number must be above 0.
 
     Returns
     -------
@@ -150,11 +153,19 @@ def real(name: str, value: object, low: float = -math.inf, high: float = math.in
     """
     is_number = isinstance(value, int | float | np.integer | np.floating)
     if isinstance(value, bool) or not is_number or not low <= float(value) <= high:  # type: ignore[arg-type]
-        ends = f" from {low:g} to {high:g}" if math.isfinite(low) or math.isfinite(high) else ""
-        raise DesignError(f"`{name}` must be a number{ends}, got {value!r}.")
+        raise DesignError(f"`{name}` must be a number{_between(low, high)}, got {value!r}.")
     if math.isinf(float(value)) and not math.isinf(high):  # type: ignore[arg-type]
         raise DesignError(f"`{name}` must be finite, got {value!r}.")
     return float(value)  # type: ignore[arg-type]
+
+
+def _between(low: float, high: float) -> str:
+    """Say in words which numbers are allowed."""
+    if math.isinf(low):
+        return "" if math.isinf(high) else f" of {high:g} or less"
+    if low == ABOVE_ZERO:
+        return " above 0" + ("" if math.isinf(high) else f" and at most {high:g}")
+    return f" of {low:g} or more" if math.isinf(high) else f" from {low:g} to {high:g}"
 
 
 def arm_values(

@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError
 from synthetic.draws import poisson_counts
-from synthetic.trial_arms import TrialScenario, arm_values, check_names, real
+from synthetic.trial_arms import ABOVE_ZERO, TrialScenario, arm_values, check_names, real
 from synthetic.trial_effects import GroupHazards, hazards_of_groups
 from synthetic.trial_models import Cell, Drawn, Truths
 from synthetic.trial_settings import is_scan, numbers, require, word
@@ -71,7 +72,7 @@ class EventModel:
             Whether the event has happened by each visit, and its day.
         """
         waited = cell.streams["event"].standard_exponential(cell.n_subjects)
-        day = 365.25 * self.hazards.year(waited, cell.arm, cell.stop_year)
+        day = DAYS_PER_YEAR * self.hazards.year(waited, cell.arm, cell.stop_year)
         return Drawn(values={self.measure: np.where(day <= cell.day, 1.0, 0.0)}, event_day=day)
 
     def worse(self, drawn: Drawn) -> np.ndarray:
@@ -257,9 +258,8 @@ def plan_counts(scenario: TrialScenario) -> CountsModel:
 def _read_rates(scenario: TrialScenario, model: str, name: str, ratio: str) -> GroupHazards:
     """Read a piecewise constant rate and what the arms make of it."""
     settings: Mapping[str, Any] = scenario.population.settings
-    least = float(np.finfo(float).tiny)
     known: dict[str, tuple[float | None, float, float]] = {
-        ratio: (1.0, least, math.inf),
+        ratio: (1.0, ABOVE_ZERO, math.inf),
         "onset_years": (0.0, 0.0, math.inf),
     }
     values = arm_values(scenario, known, model)

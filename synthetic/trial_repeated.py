@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError
 from synthetic.trial_arms import TrialScenario, arm_values, check_names, real
 from synthetic.trial_effects import added
@@ -109,7 +110,7 @@ class RepeatedModel:
         for k in range(len(path)):
             path[k] += self.mean[k]
             path[k] += added(
-                self.effects, np.array([7 * weeks[k] / 365.25]), cell.arm,
+                self.effects, np.array([7 * weeks[k] / DAYS_PER_YEAR]), cell.arm,
                 n_arms=len(self.scenario.arms), n_groups=len(self.scenario.arms),
                 stop_year=cell.stop_year,
             )  # fmt: skip
@@ -219,6 +220,6 @@ def _read_effects(scenario: TrialScenario) -> VisitEffects:
             )
         named[weeks[-1]] = last if last is not None else named[weeks[-1]]
         points = {0: 0.0} | {week: value for week, value in named.items() if value is not None}
-        years.append(np.array(list(points)) * 7 / 365.25)
+        years.append(np.array(list(points)) * 7 / DAYS_PER_YEAR)
         differences.append(np.array(list(points.values())))
     return VisitEffects(years=tuple(years), differences=tuple(differences))

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError
-from synthetic.trial_arms import TrialScenario, arm_values, check_names, real
+from synthetic.trial_arms import ABOVE_ZERO, TrialScenario, arm_values, check_names, real
 from synthetic.trial_effects import GroupHazards, added, hazards_of_groups
 from synthetic.trial_models import Cell, Drawn, Truths
 from synthetic.trial_settings import (
@@ -156,6 +157,8 @@ class SlopesModel:
             return Drawn(values=values, baseline=baseline)
         event_day = self._event_day(cell, slopes, group)
         values[self.hazard_measure] = np.where(event_day <= cell.day, 1.0, 0.0)
+        if self.hazard_measure not in self.scenario.measures:
+            return Drawn(values=values, baseline=baseline)  # no endpoint has these events
         return Drawn(values=values, baseline=baseline, event_day=event_day)
 
     def _groups(self, cell: Cell) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -203,7 +206,7 @@ class SlopesModel:
             if weight:
                 log_ratio += weight * score
         waited /= np.exp(log_ratio)
-        return 365.25 * self.hazards.year(waited, group, cell.stop_year)  # type: ignore[union-attr]
+        return DAYS_PER_YEAR * self.hazards.year(waited, group, cell.stop_year)  # type: ignore[union-attr]
 
     def worse(self, drawn: Drawn) -> np.ndarray:
         """Say who is worse than expected at which visit: what dropout may depend on.
@@ -221,7 +224,7 @@ class SlopesModel:
         outcome = self.outcomes[0]
         path = drawn.values[outcome.measure]
         weeks = np.array(self.scenario.schedule.weeks, dtype=float)
-        expected = outcome.rate * weeks[:, None] * 7 / 365.25
+        expected = outcome.rate * weeks[:, None] * 7 / DAYS_PER_YEAR
         worse = outcome.worse * (path - path[0] - expected) > 0
         worse[0] = False
         return worse
@@ -354,12 +357,11 @@ def _known_effects(
     outcomes: tuple[Outcome, ...], *, has_hazard: bool
 ) -> dict[str, tuple[float | None, float, float]]:
     """List the effects that arms may have: default, lowest, highest value."""
-    least = float(np.finfo(float).tiny)
     shift = (0.0, -math.inf, math.inf)
     known: dict[str, tuple[float | None, float, float]] = {
         "slowing": (0.0, -2.0, 2.0),
         "onset_years": (0.0, 0.0, math.inf),
-        "pseudo_atrophy_years": (0.25, least, 1e6),
+        "pseudo_atrophy_years": (0.25, ABOVE_ZERO, 1e6),
         "effect_in_negatives": (1.0, -2.0, 2.0),
     }
     if len(outcomes) == 1:
@@ -370,7 +372,7 @@ def _known_effects(
             known[f"slope_difference_{outcome.measure}"] = shift
             known[f"pseudo_atrophy_{outcome.measure}"] = shift
     if has_hazard:
-        known["hazard_ratio"] = (1.0, least, math.inf)
+        known["hazard_ratio"] = (1.0, ABOVE_ZERO, math.inf)
     return known
 
 

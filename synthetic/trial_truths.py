@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from synthetic.trial_arms import TrialScenario, event_rates
 from synthetic.trial_effects import GroupHazards
 
@@ -56,7 +57,7 @@ def _window(scenario: TrialScenario, analysis: Any) -> tuple[float, float] | Non
     if not weeks:
         return None
     week = analysis.options.get("week", weeks[-1])
-    return (7 * weeks[0] / 365.25, 7 * week / 365.25) if week in weeks[1:] else None
+    return (7 * weeks[0] / DAYS_PER_YEAR, 7 * week / DAYS_PER_YEAR) if week in weeks[1:] else None
 
 
 def _is_plain(analysis: Any) -> bool:

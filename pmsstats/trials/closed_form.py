@@ -96,7 +96,7 @@ def _slope(scenario: Scenario, analysis: TrialAnalysis) -> PowerResult | None:
         return None
     excess = settings["rate"] - settings.get("ageing_rate", 0.0)
     effect = effects.get("slope_difference", 0.0) - effects.get("slowing", 0.0) * excess
-    sign = 1 if scenario.endpoint(analysis.endpoint).better == "higher" else -1
+    sign = 1 if scenario.endpoint(analysis.endpoint).benefit == "higher" else -1
     sds = {name: settings[name] for name in ("intercept_sd", "slope_sd", "residual_sd")}
     if sign * effect <= 0 or sds["residual_sd"] == 0:
         return None

@@ -148,7 +148,7 @@ def first_informative_week(scenario: Scenario, analysis: TrialAnalysis) -> float
         The second visit of the window for slopes, counts and models, else the last one.
     """
     weeks = [w for w in scenario.schedule.weeks if analysis.from_week <= w <= analysis.to_week]
-    if analysis.method in {*_SLOPES, "counts", "mmrm", "model"}:
+    if analysis.method in {*_SLOPES, "counts", "mmrm", "model", "function"}:
         return float(weeks[1]) if len(weeks) > 1 else float("inf")
     return float(weeks[-1]) if weeks else float("inf")
 

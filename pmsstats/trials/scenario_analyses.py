@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pmsstats.cohort.schema import default_dictionary
 from pmsstats.cohort.toml_types import NO_OTHER_KEYS
 from pmsstats.errors import DesignError
+from pmsstats.power.spending import CLASSICAL, SPENDING_FAMILIES, check_family
 
 __all__ = [
     "AnalysisMethod",
@@ -20,7 +22,7 @@ __all__ = [
 
 AnalysisMethod = Literal[
     "random_slope", "mmrm", "ancova", "change", "log_rank", "cox", "counts", "proportion",
-    "multivariate", "imputation", "model",
+    "multivariate", "imputation", "model", "function",
 ]  # fmt: skip
 """How an endpoint is analysed, see :class:`TrialAnalysis`."""
 
@@ -37,8 +39,15 @@ class TrialEndpoint:
         Measure that the generator makes, as ``"cord_area_c2c3_mm2"`` or ``"edss"``.
     rule : str, optional
         A definition of progression, as ``"cdp24"``: the endpoint is then the time to it.
-    better : {"higher", "lower"}
-        Which direction of the measure is the patient's gain; for a time to progression, longer.
+    better : {"higher", "lower"}, optional
+        Which direction of the measure is the patient's gain: by default the one that the data
+        dictionary gives, and higher for measures that it does not have. A time to progression is
+        better if it is longer.
+
+    Raises
+    ------
+    DesignError
+        If `better` contradicts the data dictionary.
     """
 
     __pydantic_config__ = NO_OTHER_KEYS
@@ -46,7 +55,30 @@ class TrialEndpoint:
     name: str
     measure: str
     rule: str | None = None
-    better: Literal["higher", "lower"] = "higher"
+    better: Literal["higher", "lower"] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a direction that is known to be the other one."""
+        known = self._known_benefit
+        if None not in (self.better, known) and self.better != known:
+            raise DesignError(
+                f"`better` of endpoint {self.name!r} is {self.better!r}, but {known} values of "
+                f"{self.measure!r} are better (`pmsstats measures {self.measure}`). Leave `better` "
+                "out."
+            )
+
+    @property
+    def benefit(self) -> Literal["higher", "lower"]:
+        """Return which direction of the measure is the patient's gain."""
+        return self.better or self._known_benefit or "higher"
+
+    @property
+    def _known_benefit(self) -> Literal["higher", "lower"] | None:
+        """Return the direction that the data dictionary gives, if it has the measure."""
+        measure = default_dictionary().get(self.measure)
+        if measure is None or measure.worsening == "unspecified":
+            return None
+        return "lower" if measure.worsening == "higher" else "higher"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +97,10 @@ class TrialAnalysis:
         with and without the baseline as covariate), ``"log_rank"``, ``"cox"`` (time to
         progression), ``"counts"`` (negative binomial), ``"proportion"`` (with progression),
         ``"multivariate"`` (several outcomes in one mixed model, combined), ``"imputation"``
-        (multiple imputation), ``"model"`` (any mixed model by formula, one fit per replicate).
+        (multiple imputation), ``"model"`` (any mixed model by formula, one fit per replicate),
+        ``"function"`` (whatever a function of yours computes, one call per replicate). Times to an
+        event, that is endpoints with a rule or drawn as such, go with ``"log_rank"``, ``"cox"``,
+        ``"proportion"`` and ``"function"``; measures with the others and ``"function"``.
     endpoints : tuple of str
         Of a multivariate analysis.
     from_week, to_week : float
@@ -85,7 +120,35 @@ class TrialAnalysis:
         Further options of the method.
     true_value : float, optional
         The estimand's true value, on the scale of the estimate; by default that of the generator,
-        or that of a very large complete trial.
+        or that of a very large complete trial. Of ``"imputation"``, ``"model"`` and ``"function"``,
+        which are too slow for such a trial, it is not known unless given here, or the arms do not
+        differ: then there are no bias and no coverage.
+
+    Notes
+    -----
+    By ``"function"`` any model can be simulated: joint models, accelerated failure times,
+    restricted means, competing risks, recurrent events, or one of your own. Option ``function``,
+    ``"package.module:name"``, names a function that can be imported, here and by every worker
+    (its directory on ``PYTHONPATH``). For each replicate it is called as
+    ``function(visits, subjects, **options)``, with all further options by name:
+
+    - `visits` has one row per visit with a value of the endpoint's measure: ``subject_id``, ``arm``
+      (categorical, reference first), ``year``, ``week``, the measures, ``baseline`` and what is
+      known at entry.
+    - `subjects` has one row per subject: ``subject_id``, ``arm``, what is known at entry and, if
+      the endpoint is a time to an event, ``duration`` (years from the start of the window) and
+      ``event``.
+
+    It returns a DataFrame, or a list of mappings, with ``comparison`` (name of the arm),
+    ``estimate``, ``std_error`` and, for a t test, ``df``. Estimates are tested against 0; option
+    ``benefit`` (``"higher"`` or ``"lower"``) says which are the patient's gain, where it is not
+    what the endpoint says is better or, for times to an event, fewer events. What the function
+    does is no part of the scenario: after a change to it, start a simulation anew, without its
+    checkpoint. See :func:`~pmsstats.trials.analyses.function.analyse_function`.
+
+    Of ``"proportion"``, option ``missing`` says what is made of who leaves early:
+    ``"kaplan_meier"`` (default), ``"no_event"``, ``"event"`` or ``"excluded"``. All but the first
+    are biased by dropout; see :func:`~pmsstats.trials.analyses.proportion.analyse_proportion`.
     """
 
     __pydantic_config__ = NO_OTHER_KEYS
@@ -102,6 +165,9 @@ class TrialAnalysis:
     subgroup: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     true_value: float | None = None
+
+
+_COUNTED = {"events": "events", "enrolled": "subjects who have entered"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +211,11 @@ class Interim:
         if not (self.value > 0 and math.isfinite(self.value)):
             raise DesignError(
                 f"`value` of interim {self.name!r} must be above 0, got {self.value!r}."
+            )
+        if self.at in {"events", "enrolled"} and self.value % 1:
+            raise DesignError(
+                f"`value` of interim {self.name!r} counts {_COUNTED[self.at]}: it must be a whole "
+                f"number, got {self.value!r}."
             )
         if self.at in {"followed", "information"} and self.value >= 1:
             raise DesignError(
@@ -197,6 +268,21 @@ class DecisionRule:
         if not 0 < self.alpha < 0.5:
             raise DesignError(
                 f"`alpha` is the one-sided type I error, above 0 and below 0.5, got {self.alpha!r}."
+            )
+        check_family(
+            "boundary",
+            self.boundary,
+            self.boundary_parameter,
+            ("none", *CLASSICAL, *SPENDING_FAMILIES),
+        )
+        if self.final == "followed" and self.final_value is not None:
+            raise DesignError(
+                "`final_value` goes with `final = 'events'` or 'year'; with 'followed' the trial "
+                f"ends when everybody was seen, got {self.final_value!r}."
+            )
+        if self.final == "events" and (self.final_value or 0) % 1:
+            raise DesignError(
+                f"`final_value` must be a whole number of events, got {self.final_value!r}."
             )
         if self.final != "followed" and not (self.final_value and self.final_value > 0):
             raise DesignError(

@@ -31,7 +31,7 @@ __all__ = [
 SUBJECTS_OF_TRUTH = 200_000
 """Subjects of the very large trial, unless the user asks for others."""
 _COLUMNS = ("analysis", "comparison", "value", "std_error", "source")
-_SLOW = {"model", "imputation"}  # one fit per replicate, or many: too slow for a large trial
+_SLOW = {"model", "function", "imputation"}  # a fit or more per replicate: not in a large trial
 _SUBJECTS_TO_COMPARE = 250  # per replicate of a cell: 5,000 in all
 _STREAM = 0x74727574  # "trut": none of the streams of replicates
 
@@ -83,7 +83,7 @@ def true_values(
     for analysis in scenario.analyses:
         rows = _known(scenario, analysis, null, told.get(analysis.name) or {})
         if rows is None and analysis.method in _SLOW:
-            rows = [(arm, math.nan, math.nan, "unknown") for arm in scenario.arm_names[1:]]
+            rows = [(n, math.nan, math.nan, "unknown") for n in _names(scenario, analysis)]
         if rows is None:
             large = large or complete_trial(scenario, generator, root, n_subjects)
             rows = _simulated(scenario, analysis, large, engine, null)

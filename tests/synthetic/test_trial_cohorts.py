@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from plain_trials import WEEKS as PLAIN_WEEKS
 from plain_trials import halves, scenario
 
 from pmsstats.trials.scenario import IntercurrentEvent, TrialDropout
@@ -20,6 +21,8 @@ ERRORS = 4
 MEASURES = ("edss", "brain_ml", "pbvc_pct", "new_t2_count", "nhpt_dominant_s", "sdmt", "relapses")
 WEEKS = (0, 24, 48, 72, 96)
 YEARS = 7 * np.array(WEEKS) / 365.25
+PLAIN_DAYS = 7.0 * np.array(PLAIN_WEEKS)
+PLAIN_YEARS = PLAIN_DAYS / 365.25
 ACTIVE = {
     "atrophy_slowing": 0.3, "worsening_hazard_ratio": 0.6, "relapse_rate_ratio": 0.4,
     "lesion_rate_ratio": 0.2, "pseudo_atrophy_pct": 1.0, "onset_years": 0.5,
@@ -230,3 +233,48 @@ def test_swapping_arms_gives_the_same_people_the_other_treatment():
     per_year = gain / YEARS[1:]
     assert (gain > 0).all()
     np.testing.assert_allclose(per_year, np.broadcast_to(per_year[0, 0], gain.shape), atol=1e-3)
+
+
+def patients(effects=({}, {}), measures=("brain_ml",), **changes):
+    """Draw patients of a preset, all of them treated."""
+    asked = scenario("ppms_trial", {}, effects, n=500, measures=measures, **changes)
+    return generate_trials(asked, 8, first=0, last=4, arm=np.ones((4, 500), dtype=int))
+
+
+def test_patients_who_are_not_seen_after_an_event_leave_with_it():
+    drawn = patients(intercurrent=(IntercurrentEvent(rate=0.5, seen_after=0.3),))
+    happened = np.isfinite(drawn.stop_day)
+    stayed = (drawn.exit_day > drawn.stop_day)[happened]
+    assert abs(stayed.mean() - 0.3) < ERRORS * np.sqrt(0.21 / happened.sum())
+    gone = happened & (drawn.exit_day == drawn.stop_day)
+    assert gone.sum() + stayed.sum() == happened.sum()
+    early = gone & (drawn.exit_day < PLAIN_DAYS[-1])  # of the others, some come to the last visit
+    assert early.sum() > 100
+    assert (drawn.exit_reason[early] == 1).all()
+    later = np.broadcast_to(drawn.day, (4, 500, 5)) > drawn.exit_day[..., None]
+    assert np.isnan(drawn.values["brain_ml"][later]).all()
+
+
+def test_the_first_of_two_events_that_stop_it_ends_the_effect_in_patients():
+    effects = ({}, {"atrophy_slowing": 0.5})
+    rescue = IntercurrentEvent(name="rescue", rate=0.6, effect_after="continues")
+    events = tuple(IntercurrentEvent(name=name, rate=0.5) for name in ("one", "two"))
+    plain, full, with_rescue, stopped = (
+        patients(e, intercurrent=i)
+        for e, i in ((({}, {}), ()), (effects, ()), (effects, (rescue,)), (effects, events))
+    )
+    assert np.isfinite(with_rescue.stop_day).any()
+    np.testing.assert_array_equal(with_rescue.values["brain_ml"], full.values["brain_ml"])
+    whole = (full.values["brain_ml"] - plain.values["brain_ml"])[..., 1:]
+    gain = (stopped.values["brain_ml"] - plain.values["brain_ml"])[..., 1:]
+    until = np.minimum(PLAIN_YEARS[1:], np.minimum(stopped.stop_day, 4000.0)[..., None] / 365.25)
+    np.testing.assert_allclose(gain, whole * until / PLAIN_YEARS[1:], atol=TICK)
+
+
+def test_a_day_has_one_relapse():
+    settings = {"relapse_rate": 60.0}
+    asked = scenario("ppms_trial", settings, n=200, measures=("relapses",), weeks=(0, 26))
+    replicate, subject, day = generate_trials(asked, 8, first=0, last=2).relapses
+    assert len(day) > 1000
+    key = (replicate * 200 + subject) * 1000 + day
+    assert len(np.unique(key)) == len(key)

@@ -151,9 +151,9 @@ def test_counts_go_on_to_the_next_visit_that_takes_place():
         waiting = 0.0
         for k in range(1, 5):
             waiting += all_of_it[k]
-            expected = np.nan if np.isnan(seen[k]) else waiting
-            np.testing.assert_equal(seen[k], expected)
-            waiting = waiting if np.isnan(seen[k]) else 0.0
+            is_missed = np.isnan(seen[k])
+            np.testing.assert_equal(seen[k], np.where(is_missed, np.nan, waiting))
+            waiting *= is_missed
 
 
 def test_the_rate_begins_to_fall_at_the_onset_and_is_back_after_stopping():

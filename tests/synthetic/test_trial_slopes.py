@@ -11,7 +11,8 @@ from synthetic import generate_trials
 
 ERRORS = 4
 R, N = 400, 100
-YEARS = 7 * np.array(WEEKS) / 365.25
+DAYS = 7.0 * np.array(WEEKS)
+YEARS = DAYS / 365.25
 EXACT = 1e-9
 """Of sums of numbers around 100 in double precision."""
 
@@ -20,6 +21,17 @@ def draw(trial, arm=None, name="y"):
     n = trial.accrual.n_subjects
     arm = halves(R, n) if arm is None else arm
     return generate_trials(trial, 11, first=0, last=R, arm=arm).values[name]
+
+
+def draw_all(trial, arm=None):
+    n = trial.accrual.n_subjects
+    return generate_trials(trial, 11, first=0, last=R, arm=halves(R, n) if arm is None else arm)
+
+
+def assert_rate(n, years, rate):
+    """Events over person-time, within Poisson errors."""
+    assert n > 50
+    assert abs(np.log(n / years / rate)) < ERRORS / np.sqrt(n)
 
 
 def assert_mean(values, expected, axis=None):
@@ -247,3 +259,96 @@ def test_slopes_of_complete_trials_recover_their_truth():
     slopes = (draw(trial) * centred).sum(axis=2) / (centred**2).sum()
     difference = slopes[:, 50:].mean(axis=1) - slopes[:, :50].mean(axis=1)
     assert_mean(difference, generate_trials.truth(trial)["random_slope"]["a1"])
+
+
+MARKED = LINE | {"marker_share": 0.5}
+
+
+def test_who_stops_goes_on_as_the_reference_of_the_same_marker():
+    """Positive: 0.5, then the reference's 0.2 of the rate; negative: a tenth of 0.5, then none."""
+    effects = (
+        {"slowing": 0.2, "effect_in_negatives": 0.0},
+        {"slowing": 0.5, "effect_in_negatives": 0.1},
+    )
+    stopping = (IntercurrentEvent(rate=0.6),)
+    arm = np.ones((R, 20), dtype=int)
+    drawn = draw_all(scenario(settings=MARKED, effects=effects, n=20, intercurrent=stopping), arm)
+    plain = draw_all(scenario(settings=MARKED, n=20), arm)
+    positive = drawn.baseline["marker"][..., None] == 1
+    until = np.minimum(YEARS, np.minimum(drawn.stop_day, 4000.0)[..., None] / 365.25)
+    expected = np.where(positive, until + 0.4 * (YEARS - until), 0.1 * until)
+    np.testing.assert_allclose(drawn.values["y"] - plain.values["y"], expected, atol=EXACT)
+    assert np.isfinite(drawn.stop_day[~positive[..., 0]]).any()
+
+
+OUTCOME = {"measure": "walk", "rate": 0.5, "intercept_sd": 0.0, "slope_sd": 0.7, "residual_sd": 0.0}
+
+
+def progressing(effects, **settings):
+    return {
+        "model": "correlated_outcomes",
+        "settings": {"outcomes": [OUTCOME], "hazard": 0.3, **settings},
+        "effects": effects,
+        "measures": ("walk", "progression"),
+        "methods": ("cox",),
+    }
+
+
+def test_the_hazard_after_stopping_is_that_of_the_reference_of_the_same_marker():
+    """By person-time in the treated arm: ratios 0.2 then 0.5 with the marker, 1 without it."""
+    effects = (
+        {"hazard_ratio": 0.5, "effect_in_negatives": 0.0},
+        {"hazard_ratio": 0.2, "effect_in_negatives": 0.0},
+    )
+    stopping = (IntercurrentEvent(rate=0.7),)
+    asked = scenario(**progressing(effects, marker_share=0.5), n=2 * N, intercurrent=stopping)
+    drawn = draw_all(asked, np.ones((R, 2 * N), dtype=int))
+    event, until = drawn.baseline["event_day"], np.minimum(drawn.baseline["event_day"], DAYS[-1])
+    stop = drawn.stop_day
+    for marker, before, after in ((1, 0.06, 0.15), (0, 0.3, 0.3)):
+        who = drawn.baseline["marker"] == marker
+        early, late = np.minimum(until, stop)[who].sum(), np.maximum(until - stop, 0)[who].sum()
+        assert_rate((event <= np.minimum(stop, DAYS[-1]))[who].sum(), early / 365.25, before)
+        assert_rate(((event > stop) & (event <= DAYS[-1]))[who].sum(), late / 365.25, after)
+
+
+def test_worse_is_higher_where_higher_is_worse():
+    """Walking time rises: who slows down faster has more events; the mean hazard is the given."""
+    asked = scenario(**progressing(({}, {}), hazard_loadings={"walk": 0.6}), n=2 * N)
+    drawn = draw_all(asked)
+    path = drawn.values["walk"]
+    score = ((path[..., 1] - path[..., 0]) / YEARS[1] - 0.5) / 0.7
+    event = np.isfinite(drawn.baseline["event_day"])
+    years = np.minimum(drawn.baseline["event_day"], DAYS[-1]) / 365.25
+    hazard = 0.3 * np.exp(0.6 * score - 0.18)
+    for who in (score < -0.5, score > 0.5):
+        assert_rate(event[who].sum(), 1.0, (hazard * years)[who].sum())
+
+
+def test_the_mean_hazard_is_that_given_where_slopes_correlate():
+    """Closed form up to quadrature: the share with an event, over a normal log hazard."""
+    settings = {
+        "outcomes": [OUTCOME, OUTCOME | {"measure": "hand"}],
+        "slope_correlations": [[1, 0.8], [0.8, 1]],
+        "hazard": 1.0, "hazard_loadings": {"walk": 0.7, "hand": 0.7},
+    }  # fmt: skip
+    asked = scenario(
+        "correlated_outcomes", settings, n=N, weeks=(0, 52),
+        measures=("walk", "progression"), methods=("cox",),
+    )  # fmt: skip
+    happened = np.isfinite(draw_all(asked).baseline["event_day"]).mean()
+    variance = 0.49 * (1 + 1 + 2 * 0.8)
+    points, weights = np.polynomial.hermite_e.hermegauss(60)
+    hazard = np.exp(np.sqrt(variance) * points - variance / 2)
+    share = weights @ -np.expm1(-hazard * 364 / 365.25) / weights.sum()
+    assert abs(happened - share) < ERRORS * np.sqrt(share * (1 - share) / (R * N))
+
+
+def test_the_early_loss_of_negatives_is_their_share_with_the_same_time_constant():
+    effects = ({}, {"pseudo_atrophy": 2.0, "pseudo_atrophy_years": 0.5, "effect_in_negatives": 0.3})
+    treated, plain = (
+        draw_all(scenario(settings=MARKED, effects=e, n=20)) for e in (effects, ({}, {}))
+    )
+    share = np.where(treated.baseline["marker"] == 1, 1.0, 0.3)[:, 10:, None]
+    gain = (treated.values["y"] - plain.values["y"])[:, 10:]
+    np.testing.assert_allclose(gain, -2.0 * share * (1 - np.exp(-2 * YEARS)), atol=EXACT)

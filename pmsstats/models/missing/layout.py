@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import DesignError, first_ids, nearest
 from pmsstats.models.repeated.visit_order import order_in_time
 from pmsstats.results import Exclusion, exclude
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DAYS_PER_YEAR", "WideVisits", "distinct_subjects", "lay_out"]
 
-DAYS_PER_YEAR = 365.25
 _STAGE = "missing values"
 
 

@@ -13,6 +13,8 @@ from pmsstats.trials.analyses.answers import join_answers
 from pmsstats.trials.analyses.change import analyse_change
 from pmsstats.trials.analyses.comparisons import comparisons_of
 from pmsstats.trials.analyses.counts import analyse_counts
+from pmsstats.trials.analyses.endpoint_kinds import check_endpoints
+from pmsstats.trials.analyses.function import analyse_function
 from pmsstats.trials.analyses.imputed import analyse_imputed
 from pmsstats.trials.analyses.known_days import known_days
 from pmsstats.trials.analyses.model import analyse_model
@@ -41,6 +43,7 @@ _METHODS: Mapping[str, Callable[[TrialWindow], AnalysisBatch]] = MappingProxyTyp
         "multivariate": analyse_multivariate,
         "imputation": analyse_imputed,
         "model": analyse_model,
+        "function": analyse_function,
     }
 )
 
@@ -76,8 +79,8 @@ def analyse(
     Raises
     ------
     DesignError
-        If the request is impossible, whatever the data hold: an endpoint that they do not have, a
-        week without a visit, an unknown option.
+        If the request is impossible, whatever the data hold: an endpoint that they do not have, or
+        that the method is not for, a week without a visit, an unknown option.
 
     Notes
     -----
@@ -93,6 +96,7 @@ def analyse(
         return join_answers(each)
     comparisons = comparisons_of(scenario, analysis, arms)
     window = open_window(scenario, analysis, data, comparisons, n_jobs=n_jobs)
+    check_endpoints(window)
     return _METHODS[analysis.method](window)
 
 

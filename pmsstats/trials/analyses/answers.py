@@ -10,7 +10,7 @@ from scipy import special
 from pmsstats.trials.analyses.comparisons import Comparisons
 from pmsstats.trials.outcomes import AnalysisBatch
 
-__all__ = ["answer", "first_reason", "join_answers", "normal_quantile"]
+__all__ = ["answer", "first_reason", "first_sentence", "join_answers", "normal_quantile"]
 
 _LEAST = 1e-300  # p values below cannot be told from 0
 
@@ -56,6 +56,22 @@ def first_reason(shape: tuple[int, ...], *cases: tuple[np.ndarray, str]) -> np.n
     for where, words in reversed(cases):
         reason[np.broadcast_to(where, shape)] = words
     return reason
+
+
+def first_sentence(failure: Exception) -> str:
+    """Return what an error says first: the reason of a failed replicate.
+
+    Parameters
+    ----------
+    failure : Exception
+        As caught.
+
+    Returns
+    -------
+    str
+        Without what to do about it; the kind of error where it says nothing.
+    """
+    return str(failure).split(". ")[0] or type(failure).__name__
 
 
 def answer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pmsstats.cohort.coerce import DAYS_PER_YEAR
+from pmsstats.errors import DesignError
 from pmsstats.trials.analyses.answers import NO_SUBJECTS, answer, first_reason
 from pmsstats.trials.analyses.comparisons import models_of
 from pmsstats.trials.analyses.layouts import count_by_arm
@@ -32,7 +33,8 @@ def analyse_counts(window: TrialWindow) -> AnalysisBatch:
     Raises
     ------
     DesignError
-        If the data do not have the measure, or an option is unknown.
+        If the data do not have the measure, its values are no numbers of events, or an option is
+        unknown.
 
     Notes
     -----
@@ -96,10 +98,23 @@ def _observed(window: TrialWindow) -> tuple[np.ndarray, np.ndarray]:
         return _relapses(window)
     values = window.values(measure)[..., 1:]
     is_there = ~np.isnan(values)
+    _check_counts(window, values[is_there])
     days = np.broadcast_to(window.days, (*window.code.shape, len(window.visits)))
     elapsed = days[..., 1:] - _last_look(window, measure)[..., None]
     last = np.where(is_there, elapsed, 0.0).max(axis=-1, initial=0.0)
     return np.where(is_there, values, 0.0).sum(axis=-1), last / DAYS_PER_YEAR
+
+
+def _check_counts(window: TrialWindow, values: np.ndarray) -> None:
+    """Refuse a measure that counts nothing."""
+    wrong = (values < 0) | (values != np.rint(values))
+    if wrong.any():
+        raise DesignError(
+            f"Method 'counts' is for numbers of events, but {window.endpoint.measure!r}, the "
+            f"measure of endpoint {window.endpoint.name!r} of analysis {window.analysis.name!r}, "
+            f"has the value {float(values[np.argmax(wrong)]):.6g}. Take a method for measures, "
+            "such as 'random_slope'."
+        )
 
 
 def _last_look(window: TrialWindow, measure: str) -> np.ndarray:

@@ -15,12 +15,10 @@ from pmsstats.endpoints.definitions.progression_rule import ProgressionRule
 from pmsstats.endpoints.engine.batch import derive_progression_batch
 from pmsstats.endpoints.engine.kth_event import PartTimes, kth_event
 from pmsstats.errors import DesignError
+from pmsstats.trials.analyses.endpoint_kinds import LATENT, refuse
 from pmsstats.trials.analyses.windows import TrialWindow
 
 __all__ = ["EventTimes", "event_times", "relapses_seen", "rules_of"]
-
-LATENT = "event_day"
-"""Baseline value that holds the day of the event, where the generator draws it as such."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,13 +75,10 @@ def event_times(window: TrialWindow) -> EventTimes:
     """
     if window.endpoint.rule is not None:
         times = _derived(window)
-    elif LATENT in window.data.baseline:
-        times = _drawn(window)
     else:
-        raise DesignError(
-            f"Endpoint {window.endpoint.name!r} of analysis {window.analysis.name!r} has no "
-            f"`rule`, and the generator gives no {LATENT!r}. Name a definition, such as 'cdp24'."
-        )
+        if LATENT not in window.data.baseline:
+            refuse(window, window.endpoint, is_event=False)
+        times = _drawn(window)
     duration, event = times.duration, times.event
     if window.strategy.failure is not None:
         stop = window.strategy.failure - 7 * window.weeks[0]

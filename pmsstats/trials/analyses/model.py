@@ -5,12 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import pandas as pd
 
-from pmsstats.cohort.coerce import DAYS_PER_YEAR
 from pmsstats.errors import ConvergenceWarning, DesignError, PMSStatsError
 from pmsstats.models.mixed.lmm import fit_lmm
-from pmsstats.trials.analyses.answers import answer
+from pmsstats.trials.analyses.answers import answer, first_sentence
+from pmsstats.trials.analyses.frames import TrialFrames, trial_frames
 from pmsstats.trials.analyses.layouts import count_by_arm
 from pmsstats.trials.analyses.options import check_options, option
 from pmsstats.trials.analyses.windows import TrialWindow
@@ -55,10 +54,11 @@ def analyse_model(window: TrialWindow) -> AnalysisBatch:
         )
     names = window.comparisons.names
     n = len(window.code)
+    frames = trial_frames(window)
     estimate, error, df = np.full((3, n, len(names)), np.nan)
     reason = np.full((n, len(names)), "", dtype=object)
     for row in range(n):
-        reason[row] = _fit(window, row, estimate[row], error[row], df[row])
+        reason[row] = _fit(frames, row, estimate[row], error[row], df[row])
     values = window.values(window.endpoint.measure)
     return answer(
         window.comparisons,
@@ -72,20 +72,21 @@ def analyse_model(window: TrialWindow) -> AnalysisBatch:
 
 
 def _fit(
-    window: TrialWindow, row: int, estimate: np.ndarray, error: np.ndarray, df: np.ndarray
+    frames: TrialFrames, row: int, estimate: np.ndarray, error: np.ndarray, df: np.ndarray
 ) -> str:
     """Fit one replicate and fill its answers in; return why there is none."""
+    window = frames.window
     term = option(window.analysis, "term", "year:arm[T.{arm}]")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             fit = fit_lmm(
-                _frame(window, row),
+                frames.visits(row),
                 str(window.analysis.formula),
                 df_method=option(window.analysis, "df_method", "satterthwaite"),
             )
     except (PMSStatsError, np.linalg.LinAlgError) as failure:
-        return str(failure).split(". ")[0]
+        return first_sentence(failure)
     table = fit.table().set_index("term")
     for k, arm in enumerate(window.comparisons.names):
         name = term.format(arm=arm)
@@ -98,26 +99,3 @@ def _fit(
         estimate[k], error[k] = found["estimate"], found["std_error"]
         df[k] = found["df"] if "df" in table else np.inf
     return ""
-
-
-def _frame(window: TrialWindow, row: int) -> pd.DataFrame:
-    """Return the rows of one replicate that have a value of the endpoint."""
-    n_visits = len(window.visits)
-    code = np.repeat(window.code[row], n_visits)
-    days = np.broadcast_to(window.days, (*window.code.shape, n_visits))[row]
-    frame = pd.DataFrame(
-        {
-            "subject_id": np.repeat(np.arange(window.code.shape[1]), n_visits),
-            "arm": pd.Categorical.from_codes(code, list(window.comparisons.arms)),
-            "year": (days.ravel() - 7 * window.weeks[0]) / DAYS_PER_YEAR,
-            "week": np.tile(window.weeks, window.code.shape[1]),
-        }
-    )
-    own = window.values(window.endpoint.measure)[row]
-    for name in tuple(window.data.values):
-        frame[name] = window.values(name)[row].ravel()
-    for name, value in window.data.baseline.items():
-        frame[name] = np.repeat(value[row], n_visits)
-    frame["baseline"] = np.repeat(own[:, 0], n_visits)
-    keep = (code >= 0) & ~np.isnan(own.ravel())
-    return frame[keep].reset_index(drop=True)

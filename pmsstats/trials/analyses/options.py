@@ -7,9 +7,10 @@ from typing import Any
 from pmsstats.errors import DesignError, nearest
 from pmsstats.trials.scenario import TrialAnalysis
 
-__all__ = ["check_options", "choice", "option"]
+__all__ = ["COMMON_OPTIONS", "check_choices", "check_options", "choice", "option"]
 
-_OF_ALL = ("by", "interaction", "pairwise")
+COMMON_OPTIONS = ("by", "interaction", "pairwise")
+"""Options that every method has."""
 
 
 def option(analysis: TrialAnalysis, name: str, default: Any) -> Any:
@@ -79,11 +80,27 @@ def check_options(analysis: TrialAnalysis, *names: str) -> None:
     DesignError
         If there are others, or `by` is neither ``"arm"`` nor ``"factor"``.
     """
-    known = (*names, *_OF_ALL)
+    known = (*names, *COMMON_OPTIONS)
     for name in analysis.options:
         if name not in known:
             raise DesignError(
                 f"Analysis {analysis.name!r} by method {analysis.method!r} has no option {name!r}."
                 f"{nearest(name, known)} It has: {', '.join(known)}."
             )
+    check_choices(analysis)
+
+
+def check_choices(analysis: TrialAnalysis) -> None:
+    """Refuse to compare something else than arms or factors.
+
+    Parameters
+    ----------
+    analysis : TrialAnalysis
+        With its options.
+
+    Raises
+    ------
+    DesignError
+        If `by` is neither ``"arm"`` nor ``"factor"``.
+    """
     choice(analysis, "by", ("arm", "factor"))

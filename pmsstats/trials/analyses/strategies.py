@@ -27,6 +27,7 @@ _ALLOWED = {
     "multivariate": _CUTS,
     "imputation": ("hypothetical", *_REFERENCE_BASED),
     "model": _CUTS,
+    "function": (*_CUTS, "composite"),
 }
 
 

@@ -82,7 +82,7 @@ class TrialWindow:
         endpoint : TrialEndpoint, optional
             That of the analysis by default.
         """
-        return 1 if (endpoint or self.endpoint).better == "higher" else -1
+        return 1 if (endpoint or self.endpoint).benefit == "higher" else -1
 
     def raw(self, measure: str) -> np.ndarray:
         """Return values in the window, whatever the strategy.

@@ -78,3 +78,18 @@ def test_bad_input_is_refused(change, message):
     given = {"y": y, "arm": arm, **change}
     with pytest.raises(DesignError, match=message):
         impute_batch(given.pop("y"), given.pop("arm"), **given)
+
+
+def test_means_of_a_batch_are_those_of_average_subjects():
+    """Covariates are centred: where they are counted from changes no mean and no value."""
+    rng = np.random.default_rng(2)
+    y, x = rng.normal(size=(3, 40, 2)), rng.normal(size=(40, 1))
+    y[:, :5, 1] = np.nan
+    arm = np.arange(40) % 2
+    here, there = (impute_batch(y, arm, strategy="JR", covariates=x + c) for c in (0.0, 100.0))
+    np.testing.assert_allclose(there.coefs, here.coefs, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(there.completed, here.completed, rtol=1e-6, atol=1e-8)
+    # Complete at the first visit: arm means there, adjusted by the common regression.
+    X = np.column_stack([arm == 0, arm == 1, x - x.mean()]).astype(float)
+    expected = np.linalg.lstsq(X, y[0, :, 0], rcond=None)[0]
+    assert here.coefs[0, :, 0] == pytest.approx(expected, abs=1e-6)

@@ -48,3 +48,20 @@ def test_percentile_intervals_are_quantiles_and_p_counts_samples_beyond_zero():
     assert [found["conf_low"], found["conf_high"]] == pytest.approx([-0.05, 179.05], rel=1e-9)
     assert found["std_error"] == pytest.approx(np.sqrt(200 * 201 / 12), rel=ROUNDING)
     assert "statistic" not in found
+
+
+def test_error_and_missing_information_of_a_pooled_answer_by_hand():
+    """Rubin 1987: T = W + (1 + 1 / m) B, (r + 2 / (nu + 3)) / (1 + r); mean of m draws: B / m."""
+    answers = np.array([[1.0], [2.0], [4.0], [5.0]])
+    found = pool_rubin(answers, np.full((4, 1), 0.5), np.full((4, 1), 30.0), ("x",)).iloc[0]
+    between, within = 10 / 3, 0.5
+    total = within + 1.25 * between
+    missing = 1.25 * between / total
+    nu = 1 / (missing**2 / 3 + 1 / (31 / 33 * 30 * (1 - missing)))
+    increase = 1.25 * between / within
+    assert found["estimate"] == 3.0
+    assert found["mcse"] == pytest.approx(np.sqrt(between / 4), rel=ROUNDING)
+    assert found["std_error"] == pytest.approx(np.sqrt(total), rel=ROUNDING)
+    assert found["df"] == pytest.approx(nu, rel=ROUNDING)
+    expected = (increase + 2 / (nu + 3)) / (1 + increase)
+    assert found["fraction_missing"] == pytest.approx(expected, rel=ROUNDING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from missing_trials import small_trial
 from properties import assert_result_contract
@@ -114,3 +115,31 @@ def test_bad_input_is_refused(options, message):
 def test_functions_as_analysis_are_refused():
     with pytest.raises(DesignError, match="must be 'ancova' or 'slope' for tipping points"):
         tipping_point(small_trial(), spec_of(analysis=lambda frame: frame), deltas=[1.0], seed=1)
+
+
+def three_arms(n=90, seed=11):
+    """Arms of very different size, and one of four without the last visit."""
+    rng = np.random.default_rng(seed)
+    arm = np.repeat(["placebo", "low", "high"], [n // 2, n // 3, n - n // 2 - n // 3])
+    y = rng.normal(size=(n, 1)) + rng.normal(size=(n, 2))
+    table = pd.DataFrame(
+        {
+            "subject_id": np.repeat(np.arange(n), 2),
+            "arm": np.repeat(arm, 2),
+            "visit": np.tile(["W24", "W48"], n),
+            "y": y.ravel(),
+        }
+    )
+    return table[(table["visit"] == "W24") | (table["subject_id"] % 4 > 0)]
+
+
+@pytest.mark.parametrize("arm", ["low", "high"])
+def test_no_shift_is_the_analysis_itself_in_every_arm(arm):
+    """The tipping search has sums of squares of its own, and must find the same error."""
+    spec = MissingSpec(outcome="y", reference="placebo", n_imputations=5, burn_in=5)
+    table = three_arms()
+    found = tipping_point(table, spec, deltas=[0.0], arm=arm, seed=3).table().iloc[0]
+    pooled = estimate_with_missing(table, spec, seed=3).table().set_index(["visit", "term"])
+    expected = pooled.loc[("W48", f"{arm} - placebo")]
+    for name in ("estimate", "std_error", "df", "conf_low", "conf_high"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-9), name

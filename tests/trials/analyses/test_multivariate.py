@@ -7,11 +7,14 @@ import pytest
 from trial_cases import analysis_of, scenario_of, slope_trials
 
 from pmsstats.cohort.trial_arrays import TrialArrays
+from pmsstats.errors import DesignError
 from pmsstats.trials.analyses import analyse
 from pmsstats.trials.analyses.joint_slopes import fit_joint_slopes
 from pmsstats.trials.analyses.joint_sums import joint_sums
 from pmsstats.trials.outcomes import AnalysisBatch
 from pmsstats.trials.scenario import TrialEndpoint
+from tests.trials.analyses.small_trials import CLOSED
+from tests.trials.analyses.small_trials import run as run_two_arms
 
 NAMES = ("volume", "edss_like", "walk", "hand")
 ENDPOINTS = tuple(TrialEndpoint(name=name, measure=name) for name in NAMES)
@@ -135,3 +138,61 @@ def test_many_patterns_of_missing_values_are_fitted():
     holes = {k: np.where(rng.random(v.shape) < 0.15, np.nan, v) for k, v in data.values.items()}
     batch = run(data.replace(values=holes))
     assert (batch.reason == "").all()
+
+
+BOTH = (
+    TrialEndpoint(name="volume", measure="volume"),
+    TrialEndpoint(name="walk", measure="walk", better="lower"),
+)
+
+
+def joint(data: TrialArrays, **options) -> AnalysisBatch:
+    """A combination of two outcomes that correlate."""
+    analysis = analysis_of("multivariate", endpoints=("volume", "walk"), options=options)
+    return run_two_arms(analysis, data, endpoints=BOTH)
+
+
+def test_combinations_are_made_of_the_components():
+    """Gains over the standard deviation of slopes that their errors imply; by hand."""
+    data = slope_trials(81, 3, (30, 20), slopes=(-1.0, -0.6), measures=("volume", "walk"))
+    parts = [joint(data, component=name) for name in ("volume", "walk")]
+    weights = np.array([1.0, 3.0])
+    sd = [p.std_error * np.sqrt(p.n_reference * p.n_treated / 50) for p in parts]
+    gains = [p.estimate / s for p, s in zip(parts, sd, strict=True)]
+    found = joint(data, weights=weights.tolist())
+    np.testing.assert_allclose(found.estimate, (gains[0] + 3 * gains[1]) / 4, rtol=CLOSED)
+    one, other = (joint(data, weights=w).std_error for w in ((1.0, 0.0), (0.0, 1.0)))
+    mixed = joint(data).std_error  # the covariance of both, from the variance of their mean
+    shared = 4 * mixed**2 - one**2 - other**2
+    expected = np.sqrt(one**2 + 9 * other**2 + 3 * shared) / 4
+    np.testing.assert_allclose(found.std_error, expected, rtol=CLOSED)
+    assert (shared < 0).all()  # gains: walk is turned, so what correlates goes apart
+    assert (found.df == 48).all()
+
+
+def test_the_share_of_assumed_effects_that_was_reached_by_hand():
+    data = slope_trials(82, 2, (30, 30), slopes=(-1.0, -0.6), measures=("volume", "walk"))
+    parts = [joint(data, component=name) for name in ("volume", "walk")]
+    b = np.concatenate([p.estimate for p in parts], axis=1)
+    se = np.concatenate([p.std_error for p in parts], axis=1)
+    errors = [joint(data, weights=w).std_error for w in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
+    share = (4 * errors[2] ** 2 - errors[0] ** 2 - errors[1] ** 2) / 2 / (errors[0] * errors[1])
+    assumed = np.array([0.4, 0.1])
+    found = joint(data, combine="optimal", effects=assumed.tolist())
+    for row in range(2):
+        R = np.array([[1.0, share[row, 0]], [share[row, 0], 1.0]])
+        W = np.linalg.inv(R * np.outer(se[row], se[row]))
+        scale = assumed @ W @ assumed
+        assert found.estimate[row, 0] == pytest.approx(assumed @ W @ b[row] / scale, rel=1e-7)
+        assert found.std_error[row, 0] == pytest.approx(1 / np.sqrt(scale), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"combine": "gls", "weights": (1.0, 2.0)}, {"effects": (1.0, 1.0)},
+     {"combine": "optimal", "effects": (1.0, 1.0), "weights": (1.0, 1.0)}],
+)  # fmt: skip
+def test_numbers_that_a_combination_does_not_use_are_refused(options):
+    data = slope_trials(83, 1, (10, 10), measures=("volume", "walk"))
+    with pytest.raises(DesignError, match="does not use"):
+        joint(data, **options)
