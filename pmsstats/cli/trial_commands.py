@@ -36,6 +36,7 @@ FIGURES = {
 @click.argument("scenarios", nargs=-1, metavar="SCENARIO...")
 @out_option("design")
 @click.option("--list", "listing", is_flag=True, help="List the published trials of the library.")
+@click.option("--template", is_flag=True, help="Print a scenario file that shows every key.")
 @click.option(
     "--replicates", type=click.IntRange(min=1), default=10_000, show_default=True,
     help="Trials to simulate, at most.",
@@ -64,7 +65,13 @@ FIGURES = {
 )  # fmt: skip
 @verbose_option
 def simulate(
-    scenarios: tuple[str, ...], *, out: Path, listing: bool, verbose: bool, **asked: Any
+    scenarios: tuple[str, ...],
+    *,
+    out: Path,
+    listing: bool,
+    template: bool,
+    verbose: bool,
+    **asked: Any,
 ) -> None:
     """Simulate the trial of each SCENARIO (a scenario.toml, or a published trial's name).
 
@@ -74,22 +81,32 @@ def simulate(
     """
     with explained(verbose=verbose):
         from pmsstats.errors import DesignError
-        from pmsstats.trials import trial_library
 
-        if listing:
-            for name, trial in trial_library().items():
-                click.echo(f"{name:26s} {trial.scenario.name}")
+        if listing or template:
+            _print(template=template)
             return
         if not scenarios:
             raise DesignError(
                 "Name a scenario file or a published trial, for example `pmsstats simulate "
-                "scenario.toml` or `pmsstats simulate ms_stat`; `--list` shows the published ones."
+                "scenario.toml` or `pmsstats simulate ms_stat`; `--list` shows the published ones, "
+                "`--template` prints a file to start from."
             )
         _check_address(asked["scheduler"])
         with folder(out):
             opened = [_opened(name) for name in scenarios]
             result = _simulated(opened, **asked)
         _write(out, opened, result, asked)
+
+
+def _print(*, template: bool) -> None:
+    """Print a scenario file to start from, or the published trials."""
+    from pmsstats.trials import scenario_template, trial_library
+
+    if template:
+        click.echo(scenario_template(), nl=False)
+        return
+    for name, trial in trial_library().items():
+        click.echo(f"{name:26s} {trial.scenario.name}")
 
 
 def _check_address(scheduler: str | None) -> None:
@@ -158,10 +175,7 @@ def _write(
         trials=tuple(_designed(found) for found in results),
         comparison=None if len(results) == 1 else result,
         published=tuple(published),
-        run=(
-            ("Simulated trials", f"{results[0].n_replicates:,}"),
-            ("Seed", str(asked["seed"])),
-        ),
+        run=(*_replicates(results), ("Seed", str(asked["seed"]))),
     )
     remove_outputs(out)
     paths = render_design(view, out)
@@ -182,14 +196,28 @@ def _write(
     click.echo(f"\nReport: {out / 'index.html'}")
 
 
+def _replicates(results: tuple[SimulationResult, ...]) -> tuple[tuple[str, str], ...]:
+    """Say how many trials were simulated; of each design, where they differ."""
+    counts = [f"{found.n_replicates:,}" for found in results]
+    if len(set(counts)) == 1:
+        return (("Simulated trials", counts[0]),)
+    named = zip(results, counts, strict=True)
+    return tuple((f"Simulated trials: {found.scenario.name}", count) for found, count in named)
+
+
 def _designed(result: SimulationResult) -> DesignedTrial:
     """Lay out one design for the page."""
     from pmsstats.report.design_page import DesignedTrial
     from pmsstats.trials import describe_scenario, scenario_to_toml
     from pmsstats.trials.closed_form import closed_form_power
-    from pmsstats.trials.description import describe_estimate
+    from pmsstats.trials.description import describe_estimate, describe_ratio
+    from pmsstats.trials.trial_course import describe_course
 
     scenario = result.scenario
+    scales = {
+        analysis.name: describe_estimate(analysis, scenario.endpoint(analysis.endpoint))
+        for analysis in scenario.analyses
+    }
     rejections = result.operating["quantity"].isin(["power", "type1_error"]).sum()
     shown = {"power": rejections > 1, "estimates": True, "stopping": bool(scenario.interims)}
     return DesignedTrial(
@@ -197,8 +225,10 @@ def _designed(result: SimulationResult) -> DesignedTrial:
         facts=describe_scenario(scenario),
         source=scenario_to_toml(scenario),
         simulation=result,
+        course=describe_course(result),
         figures=tuple((kind, *FIGURES[kind]) for kind in FIGURES if shown[kind]),
         closed_form=closed_form_power(scenario),
-        scales={analysis.name: describe_estimate(analysis) for analysis in scenario.analyses},
+        scales=scales,
+        ratios={analysis.name: describe_ratio(analysis) for analysis in scenario.analyses},
         generator=result.generator,
     )

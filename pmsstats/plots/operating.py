@@ -17,6 +17,7 @@ from pmsstats.plots.theme import (
     RULE,
     group_styles,
     legend_above,
+    points,
     stamp_origin,
     wrapped,
 )
@@ -37,6 +38,10 @@ _PERCENT_QUANTITIES = (
     "power", "error", "success", "coverage", "stopped", "failed", "dropped", "kept", "passed",
 )  # fmt: skip
 _MOST_BINS = 60
+_LETTERS_WITHOUT_LAYOUT = 22
+_NARROWEST = 0.2  # of the figure's width that the axes keep
+_TICK_INCHES = 0.15
+_WIDTH_OF_LETTER = 0.6  # em
 
 
 def plot_rejections(
@@ -70,9 +75,13 @@ def plot_rejections(
         labels.append(_WORDS[quantity])
     _rows_down(ax, data["label"].tolist())
     n = int(data["n_replicates"].max()) if len(data) else 0
-    ax.set(xlim=(-2, 102), xlabel=f"Share of {n} simulated trials that reject (%)")
+    label = f"Share of {n:,} simulated trials that reject (%)"
+    if len(labels) == 1:
+        label = f"{labels[0][:1].upper()}{labels[0][1:]}: {label[:1].lower()}{label[1:]}"
+    ax.set(xlim=(-2, 102), xlabel=label)
     stamp_origin(ax, origin)
-    legend_above(ax, handles, labels)
+    if len(labels) > 1:
+        legend_above(ax, handles, labels)
     return ax
 
 
@@ -124,15 +133,30 @@ def _dots(ax: Axes, rows: pd.DataFrame, heights: np.ndarray, scale: float, colou
 
 
 def _rows_down(ax: Axes, labels: list[str]) -> None:
-    """Label rows from the top."""
-    ax.set_yticks(range(len(labels)), [wrapped(label, 34) for label in labels])
-    ax.set_ylim(len(labels) - 0.4, -0.6)
+    """Label rows from the top, with room for the labels where no layout makes it."""
+    figure = ax.get_figure(root=True)
+    laid_out = figure is None or figure.get_layout_engine() is not None
+    lines, width = (2, 34) if laid_out else (4, _LETTERS_WITHOUT_LAYOUT)
+    texts = [wrapped(label, width, lines) for label in labels]
+    ax.set_yticks(range(len(texts)), texts)
+    ax.set_ylim(len(texts) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
     ax.grid(visible=True, axis="x", color=RULE)
+    if figure is not None and not laid_out and figure.axes == [ax]:
+        longest = max((len(line) for text in texts for line in text.split("\n")), default=0)
+        inches = _TICK_INCHES + longest * points("ytick.labelsize") * _WIDTH_OF_LETTER / 72
+        margins = figure.subplotpars
+        left = min(inches / figure.get_figwidth(), margins.right - _NARROWEST)
+        figure.subplots_adjust(left=max(margins.left, left))
 
 
 def plot_estimates(
-    data: pd.DataFrame, *, origin: str | None = None, ax: Axes | None = None
+    data: pd.DataFrame,
+    *,
+    scale: str = "effect",
+    ratio: str = "",
+    origin: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw how estimates spread, with their mean and the true value.
 
@@ -140,6 +164,10 @@ def plot_estimates(
     ----------
     data : pandas.DataFrame
         Columns ``comparison estimate truth``, one row per replicate and comparison.
+    scale : str
+        What the estimates are, as ``"difference of slopes (ml per year)"``.
+    ratio : str
+        Where estimates are logarithms of a ratio: which. It is then written below them.
     origin : {"real", "synthetic"}, optional
         Synthetic data are stamped as such.
     ax : matplotlib.axes.Axes, optional
@@ -168,7 +196,11 @@ def plot_estimates(
             ax.axvline(mean, color=style.colour, linestyle=(0, (4, 2)), gid="mean", lw=1.4)
         for truth in rows["truth"].dropna().unique():
             ax.axvline(truth, color=style.colour, lw=1.4, gid="truth")
-    ax.set(xlabel="Estimated effect (dashes: mean; line: truth)", ylabel="Simulated trials")
+    below = f", {ratio} below" if ratio else ""
+    label = f"Estimated {scale}{below}; dashes: mean, line: truth"
+    ax.set(xlabel=label, ylabel="Simulated trials")
+    if ratio:
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}\n{np.exp(x):.2g}")
     stamp_origin(ax, origin)
     counts = known["comparison"].value_counts()
     legend_above(ax, handles, [f"{name} (n = {counts.get(name, 0)})" for name in styles])
@@ -213,7 +245,7 @@ def plot_stopping(data: pd.DataFrame, *, origin: str | None = None, ax: Axes | N
         handles.append(Patch(color=colour, alpha=0.85))
         labels.append(_END_WORDS.get(kind, str(kind)))
     n = int(data["n_replicates"].sum())
-    ax.set(xlabel="Look", ylabel=f"Share of {n} trials that end here (%)", ylim=(0, 102))
+    ax.set(xlabel="Look", ylabel=f"Share of {n:,} trials that end here (%)", ylim=(0, 102))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlim(min(looks, default=1) - 0.6, max(looks, default=1) + 0.6)
     stamp_origin(ax, origin)

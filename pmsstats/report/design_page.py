@@ -14,6 +14,13 @@ from matplotlib.axes import Axes
 
 from pmsstats.plots.theme import PALETTE, PALETTE_DARK, wrapped
 from pmsstats.provenance import package_version
+from pmsstats.report.course_tables import (
+    CourseView,
+    course_tables,
+    failure_sentence,
+    silence_sentence,
+    silent_table,
+)
 from pmsstats.report.figures import ReportFigure, result_figure
 from pmsstats.report.operating_tables import designs_table, operating_tables, plain_sentence
 from pmsstats.report.outputs import write_page
@@ -61,9 +68,6 @@ class SimulationView(Protocol):
     def display(self) -> pd.DataFrame:
         """Return the table as text."""
 
-    def ledger(self) -> pd.DataFrame:
-        """Return one row per reason for which replicates failed."""
-
     def plot(self, *, ax: Axes | None = None, **kws: Any) -> Axes:
         """Draw operating characteristics."""
 
@@ -106,12 +110,16 @@ class DesignedTrial:
         The scenario file.
     simulation : SimulationView
         What it did.
+    course : CourseView
+        Its looks, its arms, and analyses without an answer.
     figures : tuple of (str, str, str)
         Kinds of ``simulation.plot`` to draw, with a text alternative and a caption.
     closed_form : FormulaView, optional
         The power of the primary analysis by a formula.
     scales : mapping of str to str
         What the estimates of each analysis are, in words.
+    ratios : mapping of str to str
+        For analyses whose estimates are logarithms of a ratio: which.
     generator : str
         What made the data.
     """
@@ -120,9 +128,11 @@ class DesignedTrial:
     facts: tuple[tuple[str, str], ...]
     source: str
     simulation: SimulationView
+    course: CourseView
     figures: tuple[tuple[str, str, str], ...] = ()
     closed_form: FormulaView | None = None
     scales: Mapping[str, str] = field(default_factory=dict)
+    ratios: Mapping[str, str] = field(default_factory=dict)
     generator: str = ""
 
 
@@ -225,25 +235,21 @@ def render_design_html(view: DesignView) -> str:
 
 def _headlines(trial: DesignedTrial, n_trials: int) -> dict[str, str]:
     """Say what one design would do: in plain words, and in numbers."""
+    n_failed = _n_failed(trial)
     return {
         "name": trial.name if n_trials > 1 else "",
         "plain": plain_sentence(trial.simulation.table()),
         "numbers": trial.simulation.headline(),
         "formula": _formula(trial.closed_form),
-        "missing": _missing(trial.simulation.ledger()),
+        "missing": failure_sentence(trial.course, n_failed),
+        "silent": silence_sentence(trial.course, n_failed),
     }
 
 
-def _missing(ledger: pd.DataFrame) -> str:
-    """Say how often an analysis gave no answer."""
-    if ledger.empty:
-        return ""
-    worst = ledger.loc[ledger["share"].idxmax()]
-    what = f"the analysis {worst['analysis']!r} at look {worst['look']}"
-    return (
-        f"{what if worst['analysis'] else 'the trial'} gave no answer in "
-        f"{format_number(100 * worst['share'], 3)} % of simulated trials: {worst['reason']}."
-    )
+def _n_failed(trial: DesignedTrial) -> int:
+    """Return how many trials had no final answer."""
+    rows = trial.simulation.table().set_index("quantity")
+    return round(float(rows.loc["failed", "value"]) * trial.course.n_replicates)
 
 
 def _formula(closed_form: FormulaView | None) -> str:
@@ -265,9 +271,7 @@ def _trial(trial: DesignedTrial, position: int) -> dict[str, Any]:
         "closed_form": None
         if closed_form is None
         else _shown(closed_form, f"closed-form-{position}", "The same trial by a formula."),
-        "ledger": _table(
-            trial.simulation.ledger(), "Trials and analyses without an answer, by reason."
-        ),
+        "silent": silent_table(trial.course),
     }
 
 
@@ -275,21 +279,33 @@ def _questions(trial: DesignedTrial, position: int) -> list[dict[str, Any]]:
     """Lay out what was found, question by question, each with its figures."""
     rows = trial.simulation.table()
     power = None if trial.closed_form is None else trial.closed_form.power
-    blocks = operating_tables(rows, scales=dict(trial.scales), closed_form=power)
+    blocks = operating_tables(rows, scales=trial.scales, ratios=trial.ratios, closed_form=power)
     places: defaultdict[int, list[ReportFigure]] = defaultdict(list)
     for kind, alt, caption in trial.figures:
         figure = result_figure(
             f"trial-{position}-{kind}",
-            lambda ax, kind=kind: _fitted(trial.simulation.plot(ax=ax, kind=kind)),
+            lambda ax, kind=kind: _fitted(_drawn(trial, kind, ax)),
             height=_height(rows) if kind == "power" else _FIGURE_HEIGHT,
             alt=alt,
             caption=caption,
         )
         places[min(_PLACES.get(kind, 0), len(blocks) - 1)].append(figure)
-    return [
+    shown = [
         {"question": question, "tables": tables, "figures": places[i]}
         for i, (question, tables) in enumerate(blocks)
     ]
+    course = {"question": "Arms and looks", "tables": course_tables(trial.course), "figures": []}
+    return [*shown, course]
+
+
+def _drawn(trial: DesignedTrial, kind: str, ax: Axes) -> Axes:
+    """Draw one kind of figure; estimates on the scale of the primary analysis."""
+    if kind != "estimates":
+        return trial.simulation.plot(ax=ax, kind=kind)
+    rows = trial.simulation.table().set_index("quantity")
+    primary = str(rows.loc["success", "analysis"])
+    scale, ratio = trial.scales.get(primary, "effect"), trial.ratios.get(primary, "")
+    return trial.simulation.plot(ax=ax, kind=kind, scale=scale, ratio=ratio)
 
 
 def _height(rows: pd.DataFrame) -> float:
@@ -300,10 +316,10 @@ def _height(rows: pd.DataFrame) -> float:
 def _fitted(ax: Axes) -> Axes:
     """Wrap long labels where the figure is that for a phone."""
     if ax.figure.bbox.width / ax.figure.dpi < _PHONE:
-        ax.set_xlabel(wrapped(ax.get_xlabel(), 28))
+        ax.set_xlabel(wrapped(ax.get_xlabel(), 34, max_lines=4))
         labels = [label.get_text() for label in ax.get_yticklabels()]
         if any(len(label) > 16 for label in labels):
-            ax.set_yticks(ax.get_yticks(), [wrapped(label, 16) for label in labels])
+            ax.set_yticks(ax.get_yticks(), [wrapped(label, 16, max_lines=4) for label in labels])
     return ax
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -45,7 +45,8 @@ _COURSE = {
     "stopped_for_futility": "Stops early: futile",
     "passed_interim": "Goes on after the interim look",
     "dropped": "Arm is dropped",
-    "failed": "The trial gives no answer",
+    "missed_look": "An interim look never came",
+    "failed": "The trial has no final answer",
 }
 _OF_COMPARISONS = frozenset({
     *_ESTIMATES, "power", "type1_error", "power_given_answer", "type1_error_given_answer",
@@ -56,14 +57,20 @@ _RATES = frozenset({
     "success", "closed_form", "power", "type1_error", "power_given_answer",
     "type1_error_given_answer", "disjunctive_power", "conjunctive_power", "familywise_error",
     "best_arm_kept", "coverage", "bias_eliminated_coverage", "stopped_for_efficacy",
-    "stopped_for_futility", "passed_interim", "dropped", "failed",
+    "stopped_for_futility", "passed_interim", "dropped", "missed_look", "failed",
 })  # fmt: skip
+_AS_RATIO = {"truth": "True value, as {}", "mean_estimate": "Mean estimate, as {}"}
+_SAME_AS_SUCCESS = ("disjunctive_power", "familywise_error")
 _WHOLE = "all trials"
 _ERRORS = "In brackets: Monte Carlo error."
 
 
 def operating_tables(
-    rows: pd.DataFrame, *, scales: dict[str, str], closed_form: float | None = None
+    rows: pd.DataFrame,
+    *,
+    scales: Mapping[str, str],
+    ratios: Mapping[str, str] | None = None,
+    closed_form: float | None = None,
 ) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
     """Lay out operating characteristics by the question that they answer.
 
@@ -71,8 +78,10 @@ def operating_tables(
     ----------
     rows : pandas.DataFrame
         Columns ``quantity analysis comparison look value mcse n_replicates``.
-    scales : dict of str to str
+    scales : mapping of str to str
         What the estimates of each analysis are, in words.
+    ratios : mapping of str to str, optional
+        For analyses whose estimates are logarithms of a ratio: which, as ``"hazard ratio"``.
     closed_form : float, optional
         Power of the primary analysis by a formula.
 
@@ -82,7 +91,7 @@ def operating_tables(
         Question, and its tables. Every row of the frame is in one of them; a row that repeats
         another is said to be the same in a note.
     """
-    records = rows.to_dict("records")
+    records = [row for row in rows.to_dict("records") if _says_something(row)]
     finds = _taken(records, _FINDS)
     course = _taken(records, _COURSE)
     estimates = _taken(records, _ESTIMATES)
@@ -93,7 +102,7 @@ def operating_tables(
     finds, same = _without_repeats(finds)
     blocks = [
         ("Does it find what there is?", _long(finds, _FINDS, "How often trials succeed.", same)),
-        ("Is the estimate right?", _by_analysis(estimates, scales, records)),
+        ("Is the estimate right?", _by_analysis(estimates, scales, ratios or {}, records)),
         (
             "How large, how long, and where does it end?",
             _long(_without_single_look(course), _COURSE, "Size and course of the trials.", ()),
@@ -101,6 +110,11 @@ def operating_tables(
         ("What else was counted", _long(others, {}, "Further quantities.", ())),
     ]
     return tuple((question, tables) for question, tables in blocks if tables)
+
+
+def _says_something(row: dict[Any, Any]) -> bool:
+    """Say whether a row is worth a line: looks that all took place need none."""
+    return row["quantity"] != "missed_look" or row["value"] > 0
 
 
 def with_error(row: dict[Any, Any]) -> str:
@@ -114,7 +128,8 @@ def with_error(row: dict[Any, Any]) -> str:
     Returns
     -------
     str
-        Shares in per cent; what happened never or always as a count.
+        Shares in per cent; what happened never or always as a count. ``"no answer"`` where no
+        trial had one.
 
     Examples
     --------
@@ -124,6 +139,8 @@ def with_error(row: dict[Any, Any]) -> str:
     'in none of 10,000'
     """
     value, error, n = float(row["value"]), float(row["mcse"]), row["n_replicates"]
+    if math.isnan(value):
+        return "no answer"
     is_rate = row["quantity"] in _RATES
     if is_rate and error == 0 and n:
         return f"in none of {n:,}" if value == 0 else f"in all of {n:,}"
@@ -161,35 +178,50 @@ def designs_table(rows: pd.DataFrame) -> ReportTable:
     Returns
     -------
     ReportTable
-        One row per quantity, in words; a dash where a design does not have it. A design with
-        several comparisons has a column for the whole trial and one for each of them.
+        One row per quantity, in words; a dash where a design does not have it. What concerns one
+        of several comparisons of a design has a row of its own.
     """
-    columns = _design_columns(rows.to_dict("records"))
-    words = _FINDS | _ESTIMATES | _COURSE
-    quantities = [name for name in words if f"{name}_mcse" in rows]
+    designs = {name: part.to_dict("records") for name, part in rows.groupby("design", sort=False)}
+    lines: list[tuple[str, ...]] = []
+    for quantity, words in (_FINDS | _ESTIMATES | _COURSE).items():
+        if f"{quantity}_mcse" in rows and not _adds_nothing(rows, quantity):
+            lines += _quantity_lines(quantity, words, designs)
     return ReportTable(
         caption=f"The designs side by side: primary analysis. {_ERRORS}",
-        columns=("What", *(name for name, _ in columns)),
-        rows=tuple((words[q], *(_cell_of(cells, q) for _, cells in columns)) for q in quantities),
+        columns=("What", *map(str, designs)),
+        rows=tuple(lines),
+        notes=("Bias is in the unit of each design's own estimates.",) if "bias" in rows else (),
         layout="scroll",
     )
 
 
-def _design_columns(records: list[dict[Any, Any]]) -> list[tuple[str, dict[Any, Any]]]:
-    """Return the columns of designs: where there are several comparisons, the trial apart."""
-    columns: list[tuple[str, dict[Any, Any]]] = []
-    for design in dict.fromkeys(record["design"] for record in records):
-        mine = [record for record in records if record["design"] == design]
-        if len(mine) == 1:
-            columns.append((design, mine[0]))
-            continue
-        columns.append((design, mine[0] | dict.fromkeys(_OF_COMPARISONS, math.nan)))
-        trial = (_FINDS.keys() | _COURSE.keys()) - _OF_COMPARISONS
-        columns += [
-            (f"{design}: {record['comparison']}", record | dict.fromkeys(trial, math.nan))
-            for record in mine
-        ]
-    return columns
+def _quantity_lines(
+    quantity: str, words: str, designs: Mapping[Any, list[dict[Any, Any]]]
+) -> list[tuple[str, ...]]:
+    """Write one quantity of each design; of several comparisons one line each."""
+    lines: dict[str, dict[Any, str]] = {words: {}}  # designs with one comparison first
+    for name, records in designs.items():
+        several = quantity in _OF_COMPARISONS and len(records) > 1
+        for record in records if several else records[:1]:
+            label = f"{words}: {record['comparison']}" if several else words
+            lines.setdefault(label, {})[name] = _cell_of(record, quantity)
+    dash = "\N{EN DASH}"
+    table = [
+        (label, *(cells.get(name, dash) for name in designs)) for label, cells in lines.items()
+    ]
+    return [line for line in table if set(line[1:]) != {dash}]
+
+
+def _adds_nothing(rows: pd.DataFrame, quantity: str) -> bool:
+    """Say whether a quantity repeats success in every design, or is 0 and need not be said."""
+    if quantity == "missed_look":
+        return not (rows[quantity] > 0).any()
+    if quantity not in _SAME_AS_SUCCESS or "success" not in rows:
+        return False
+    other = next(name for name in _SAME_AS_SUCCESS if name != quantity)
+    has = rows[quantity].notna()
+    alone = rows[other].isna() if other in rows else has
+    return bool((alone & (rows[quantity] == rows["success"]))[has].all())
 
 
 def _cell_of(record: dict[Any, Any], quantity: str) -> str:
@@ -240,7 +272,9 @@ def _of_hundred(percent: float) -> str:
     """Write a number of 100 trials."""
     if percent in (0.0, 100.0):
         return "none" if percent == 0 else "all"
-    return f"about {percent:.0f}" if 5 <= percent <= 95 else f"about {percent:.1f}"
+    if percent < 0.5:
+        return "fewer than 1"
+    return "more than 99" if percent >= 99.5 else f"about {percent:.0f}"
 
 
 def _whole(value: float) -> str:
@@ -272,15 +306,23 @@ def _with_closed_form(rows: list[dict[Any, Any]], power: float) -> list[dict[Any
 def _without_repeats(
     rows: list[dict[Any, Any]],
 ) -> tuple[list[dict[Any, Any]], tuple[str, ...]]:
-    """Leave out shares among trials with an answer where all trials had one, and say so."""
+    """Leave out what says the same as another row, and say so."""
+    notes = []
     given = [row for row in rows if str(row["quantity"]).endswith("_given_answer")]
     everyone = max((row["n_replicates"] for row in rows), default=0)
-    if not given or any(row["n_replicates"] < everyone for row in given):
-        return rows, ()
-    kept = [row for row in rows if row not in given]
-    return kept, (
-        "Every analysis had an answer at the last look of every trial: no trial is missing here.",
-    )
+    if given and all(row["n_replicates"] == everyone for row in given):
+        rows = [row for row in rows if row not in given]
+        notes.append(
+            "Every analysis had an answer at the last look of every trial: no trial is missing "
+            "here."
+        )
+    success = [row["value"] for row in rows if row["quantity"] == "success"]
+    any_of = [row for row in rows if row["quantity"] in _SAME_AS_SUCCESS]
+    if len(any_of) == 1 and [any_of[0]["value"]] == success:
+        rows = [row for row in rows if row is not any_of[0]]
+        same = _FINDS[any_of[0]["quantity"]]
+        notes.append(f"The trial ends in success where it {same[:1].lower()}{same[1:]}.")
+    return rows, tuple(notes)
 
 
 def _without_single_look(rows: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
@@ -336,14 +378,16 @@ def _of(row: dict[Any, Any], several: bool) -> str:
 
 
 def _by_analysis(
-    rows: list[dict[Any, Any]], scales: dict[str, str], records: list[dict[Any, Any]]
+    rows: list[dict[Any, Any]],
+    scales: Mapping[str, str],
+    ratios: Mapping[str, str],
+    records: list[dict[Any, Any]],
 ) -> tuple[ReportTable, ...]:
     """Write one table per analysis, with a column per comparison; `records` are all rows."""
     tables = []
     for analysis in dict.fromkeys(row["analysis"] for row in rows):
         mine = [row for row in rows if row["analysis"] == analysis]
         comparisons = list(dict.fromkeys(row["comparison"] for row in mine))
-        cells = {(row["quantity"], row["comparison"]): with_error(row) for row in mine}
         scale = f", {scales[analysis]}" if scales.get(analysis) else ""
         rests, counts = _trials_behind(mine, comparisons, records)
         what = f"{analysis}{_when(analysis, records)}{scale}{rests}"
@@ -351,16 +395,35 @@ def _by_analysis(
             ReportTable(
                 caption=f"Estimates of {what}. {_ERRORS}",
                 columns=("What", *comparisons),
-                rows=counts
-                + tuple(
-                    (words, *(cells.get((name, c), "\N{EN DASH}") for c in comparisons))
-                    for name, words in _ESTIMATES.items()
-                    if any((name, c) in cells for c in comparisons)
-                ),
+                rows=counts + _estimate_lines(mine, comparisons, ratios.get(analysis, "")),
                 layout="scroll",
             )
         )
     return tuple(tables)
+
+
+def _estimate_lines(
+    mine: list[dict[Any, Any]], comparisons: list[str], ratio: str
+) -> tuple[tuple[str, ...], ...]:
+    """Write one line per quantity; behind the logarithm of a ratio, the ratio."""
+    cells = {(row["quantity"], row["comparison"]): row for row in mine}
+    dash = "\N{EN DASH}"
+    lines = []
+    for name, words in _ESTIMATES.items():
+        found = [cells.get((name, c)) for c in comparisons]
+        if not any(found):
+            continue
+        lines.append((words, *(with_error(row) if row else dash for row in found)))
+        if ratio and name in _AS_RATIO:
+            shown = (_ratio(row["value"]) if row else dash for row in found)
+            lines.append((_AS_RATIO[name].format(ratio), *shown))
+    return tuple(lines)
+
+
+def _ratio(log_value: float) -> str:
+    """Write the ratio of a logarithm."""
+    value = math.exp(log_value)
+    return format_number(value, 2 if value < 1 else 3)
 
 
 def _when(analysis: str, records: list[dict[Any, Any]]) -> str:

@@ -46,6 +46,7 @@ from pmsstats.trials.scenario_toml import (
     write_scenario,
 )
 from pmsstats.trials.simulate import compare_designs, simulate_trials
+from pmsstats.trials.template import scenario_template
 
 __all__ = [
     "Accrual",
@@ -84,6 +85,7 @@ __all__ = [
     "read_scenario",
     "sample_size_re_estimation_design",
     "scenario_from_dict",
+    "scenario_template",
     "scenario_to_toml",
     "simulate_library",
     "simulate_published",

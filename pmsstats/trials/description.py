@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pmsstats.cohort.schema import default_dictionary
+from pmsstats.endpoints import PRESETS
 from pmsstats.results import format_number
 from pmsstats.trials.scenario import (
     Accrual,
@@ -19,7 +21,7 @@ from pmsstats.trials.scenario import (
     TrialPopulation,
 )
 
-__all__ = ["describe_estimate", "describe_scenario"]
+__all__ = ["describe_estimate", "describe_ratio", "describe_scenario"]
 
 METHODS = {
     "random_slope": "difference of slopes (random intercepts and slopes, REML, Satterthwaite)",
@@ -33,19 +35,25 @@ METHODS = {
     "multivariate": "several outcomes in one mixed model, combined into one effect",
     "imputation": "multiple imputation",
     "model": "a mixed model by formula",
+    "function": "a function of the user",
 }
 _ESTIMATES = {
-    "random_slope": "difference of slopes per year",
-    "mmrm": "difference of means at the last visit",
-    "ancova": "difference of means, adjusted for baseline",
-    "change": "difference of mean changes",
-    "log_rank": "log hazard ratio",
-    "cox": "log hazard ratio",
-    "counts": "log ratio of rates",
+    "random_slope": "difference of slopes ({unit}per year)",
+    "mmrm": "difference of means at the last visit ({unit})",
+    "ancova": "difference of means, adjusted for baseline ({unit})",
+    "change": "difference of mean changes ({unit})",
     "proportion": "difference of proportions",
     "multivariate": "weighted mean of standardised differences, more being better",
-    "imputation": "difference of means at the last visit",
+    "imputation": "difference of means at the last visit ({unit})",
     "model": "coefficient of the treatment",
+    "function": "what the function returns",
+}
+_RATIOS = {"log_rank": "hazard ratio", "cox": "hazard ratio", "counts": "ratio of rates"}
+_LEAVERS = {
+    "kaplan_meier": "those who leave before count as long as they were seen (Kaplan-Meier)",
+    "no_event": "those who leave before count as without progression",
+    "event": "those who leave before count as with progression",
+    "excluded": "those who leave before are left out",
 }
 _MODELS = {
     "random_slope": "values on straight lines that differ between subjects",
@@ -82,7 +90,6 @@ _BOUNDARIES = {
     "hwang_shih_decani": "gamma-family spending (Hwang-Shih-DeCani)",
 }
 _RULES = {
-    "group_sequential": "stop for efficacy or futility",
     "select_arms": "drop arms",
     "sample_size": "re-estimate the number of subjects",
     "enrichment": "restrict to a subgroup if it alone responds",
@@ -112,21 +119,51 @@ def describe_scenario(scenario: Scenario) -> tuple[tuple[str, str], ...]:
     parts = [
         ("Population", _population(scenario.population)),
         ("Arms", "; ".join(_arm(arm) for arm in scenario.arms)),
-        ("Recruitment", _recruitment(scenario.accrual)),
+        ("Recruitment", _recruitment(scenario.accrual, scenario.arms)),
         ("Visits", _visits(scenario)),
         ("Not seen", _not_seen(scenario)),
         ("After randomisation", "; ".join(_event(event) for event in scenario.intercurrent)),
         ("Endpoints", "; ".join(_endpoint(endpoint) for endpoint in scenario.endpoints)),
         ("Analyses", "; ".join(_analysis(analysis) for analysis in scenario.analyses)),
-        ("Interim looks", "; ".join(_interim(interim) for interim in scenario.interims)),
+        ("Interim looks", "; ".join(_interim(look, scenario) for look in scenario.interims)),
         ("Success", _decision(scenario)),
         ("Source", scenario.citation),
     ]
     return tuple((label, text) for label, text in parts if text)
 
 
-def describe_estimate(analysis: TrialAnalysis) -> str:
+def describe_estimate(analysis: TrialAnalysis, endpoint: TrialEndpoint | None = None) -> str:
     """Say in plain words what an analysis estimates, treated against reference.
+
+    Parameters
+    ----------
+    analysis : TrialAnalysis
+        With its method.
+    endpoint : TrialEndpoint, optional
+        Whose measure has a unit, where the data dictionary knows it.
+
+    Returns
+    -------
+    str
+        Quantity and scale.
+
+    Examples
+    --------
+    >>> slope = TrialAnalysis(name="slope", endpoint="thalamus", method="random_slope")
+    >>> describe_estimate(slope, TrialEndpoint(name="thalamus", measure="thalamus_ml"))
+    'difference of slopes (ml per year)'
+    """
+    if describe_ratio(analysis):
+        return f"log {describe_ratio(analysis)}"
+    unit = _unit(endpoint)
+    text = _ESTIMATES[analysis.method]
+    if "{unit}per year" in text:
+        return text.format(unit=f"{unit} " if unit else "")
+    return text.format(unit=unit) if unit else text.removesuffix(" ({unit})")
+
+
+def describe_ratio(analysis: TrialAnalysis) -> str:
+    """Name the ratio whose logarithm an analysis estimates.
 
     Parameters
     ----------
@@ -136,11 +173,23 @@ def describe_estimate(analysis: TrialAnalysis) -> str:
     Returns
     -------
     str
-        Quantity and scale.
+        As ``"hazard ratio"``; empty where estimates are no logarithms.
+
+    Examples
+    --------
+    >>> describe_ratio(TrialAnalysis(name="time", endpoint="cdp", method="log_rank"))
+    'hazard ratio'
     """
     if analysis.options.get("effect") == "log_odds_ratio":
-        return "log odds ratio"
-    return _ESTIMATES[analysis.method]
+        return "odds ratio"
+    return _RATIOS.get(analysis.method, "")
+
+
+def _unit(endpoint: TrialEndpoint | None) -> str:
+    """Return the unit of a measure; nothing for times, scores and what no dictionary knows."""
+    if endpoint is None or endpoint.rule or endpoint.measure not in default_dictionary():
+        return ""
+    return default_dictionary()[endpoint.measure].unit
 
 
 def _with_settings(text: str, settings: Mapping[str, Any]) -> str:
@@ -195,8 +244,8 @@ def _arm(arm: TrialArm) -> str:
     return f"{arm.name} ({', '.join(parts)})" if parts else arm.name
 
 
-def _recruitment(accrual: Accrual) -> str:
-    """Describe who enters when."""
+def _recruitment(accrual: Accrual, arms: tuple[TrialArm, ...]) -> str:
+    """Describe who enters when, and how they are allocated."""
     pace = {
         "uniform": "evenly",
         "poisson": "at random times",
@@ -204,7 +253,8 @@ def _recruitment(accrual: Accrual) -> str:
     }[accrual.pattern]
     over = f"over {_years(accrual.years)}, {pace}" if accrual.years else "all on the first day"
     how = "permuted blocks" if accrual.allocation == "blocks" else "simple randomisation"
-    return f"{accrual.n_subjects:,} subjects {over}; {how}"
+    ratio = ":".join(f"{arm.ratio:g}" for arm in arms)
+    return f"{accrual.n_subjects:,} subjects {over}; randomised {ratio}, {how}"
 
 
 def _visits(scenario: Scenario) -> str:
@@ -252,9 +302,15 @@ def _event(event: IntercurrentEvent) -> str:
 
 def _endpoint(endpoint: TrialEndpoint) -> str:
     """Describe an endpoint."""
+    if endpoint.rule in PRESETS:
+        title = PRESETS[endpoint.rule].label
+        return f"{endpoint.name}: time to {title} ({endpoint.rule} of {endpoint.measure})"
     if endpoint.rule:
         return f"{endpoint.name}: time to {endpoint.rule} of {endpoint.measure}"
-    return f"{endpoint.name}: {endpoint.measure} ({endpoint.better} is better)"
+    unit = f" in {_unit(endpoint)}" if _unit(endpoint) else ""
+    known = default_dictionary().get(endpoint.measure)
+    measure = f"{endpoint.measure}, {known.label}{unit}" if known else endpoint.measure
+    return f"{endpoint.name}: {measure} ({endpoint.benefit} is better)"
 
 
 def _analysis(analysis: TrialAnalysis) -> str:
@@ -264,24 +320,49 @@ def _analysis(analysis: TrialAnalysis) -> str:
     if analysis.from_week or math.isfinite(analysis.to_week):
         until = f"to {analysis.to_week:g}" if math.isfinite(analysis.to_week) else "on"
         parts.append(f"from week {analysis.from_week:g} {until}")
+    if analysis.method == "proportion":
+        parts.append(_LEAVERS[analysis.options.get("missing", next(iter(_LEAVERS)))])
     parts += [f"adjusted for {_listed(analysis.covariates)}"] if analysis.covariates else []
     parts += [f"{how} for {event}" for event, how in analysis.strategies.items()]
     parts += [f"only {name} {_setting(limits)}" for name, limits in analysis.subgroup.items()]
     return ", ".join(parts)
 
 
-def _interim(interim: Interim) -> str:
+def _interim(interim: Interim, scenario: Scenario) -> str:
     """Describe an interim look."""
     week = "the last visit" if interim.week is None else f"week {interim.week:g}"
     when = _TIMINGS[interim.at].format(
         value=interim.value, percent=float(format_number(100 * interim.value, 6)), week=week
     )
     options = dict(interim.options)
-    rule = _RULES[interim.rule]
-    if interim.rule == "select_arms" and options.get("threshold") is not None:
-        rule += f" whose one-sided p value is not below {options.pop('threshold'):g}"
+    rule = _RULES.get(interim.rule) or _stops(interim, scenario)
+    if interim.rule == "select_arms":
+        rule += _of_arms(options)
     rule = _with_settings(rule, options)
     return f"{interim.name}: {when}, {rule}, by {interim.analysis}"
+
+
+def _of_arms(options: dict[str, Any]) -> str:
+    """Say which arms are dropped, and where their places go; takes the options that it says."""
+    threshold, keep = options.pop("threshold", None), options.pop("keep", None)
+    closes = options.pop("places", "reallocate") == "close"
+    which = "" if threshold is None else f" whose one-sided p value is not below {threshold:g}"
+    which += "" if keep is None else f", at most {keep:g} going on"
+    where = "are not filled" if closes else "go to the arms left"
+    return f"{which} (their later places {where})"
+
+
+def _stops(interim: Interim, scenario: Scenario) -> str:
+    """Say what a group-sequential look can stop for."""
+    decision = scenario.decision
+    if interim.analysis != decision.analysis:
+        return "stop for futility"
+    may_claim, may_give_up = decision.boundary != "none", bool(decision.futility)
+    if not decision.futility.get("obeyed", True):
+        return "stop for efficacy, bounds of futility not obeyed"
+    kinds = [("efficacy", may_claim), ("futility", may_give_up)]
+    meant = [kind for kind, is_meant in kinds if is_meant]
+    return f"stop for {' or '.join(meant) or 'nothing'}"
 
 
 def _decision(scenario: Scenario) -> str:

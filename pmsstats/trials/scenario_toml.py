@@ -36,8 +36,8 @@ def read_scenario(path: str | Path) -> Scenario:
     FileNotFoundError
         If there is no such file.
     SchemaError
-        If it is no TOML, a key is unknown or missing, or a value is of the wrong kind; all
-        problems at once.
+        If it is no text, or no TOML, or a key is unknown or missing, or a value is of the wrong
+        kind; all problems at once.
 
     Examples
     --------
@@ -46,6 +46,11 @@ def read_scenario(path: str | Path) -> Scenario:
     path = Path(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as exc:
+        raise SchemaError(
+            f"{path.name} is no text file (TOML): its byte {exc.start + 1} is no UTF-8. Give a "
+            "scenario.toml, saved as UTF-8."
+        ) from exc
     except tomllib.TOMLDecodeError as exc:
         raise SchemaError(f"{path.name} is no valid TOML: {exc}.") from exc
     return scenario_from_dict(content, source=path.name)

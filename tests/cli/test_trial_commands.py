@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from pmsstats.cli import main
 from pmsstats.provenance import verify_outputs
-from pmsstats.trials import read_scenario, simulate_trials, trial_library
+from pmsstats.trials import read_scenario, scenario_template, simulate_trials, trial_library
 from pmsstats.trials.closed_form import closed_form_power
 from synthetic import generate_trials
 
@@ -146,6 +147,39 @@ def test_published_trial_is_laid_beside_its_paper(tmp_path):
 def test_library_is_listed():
     lines = run("--list").output.splitlines()
     assert [line.split()[0] for line in lines] == list(trial_library())
+
+
+def test_template_is_printed_and_runs(tmp_path):
+    path, out = tmp_path / "scenario.toml", tmp_path / "out"
+    path.write_text(run("--template").output, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == scenario_template()
+    result = run(str(path), "--replicates", "20", "--no-truth", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "difference of slopes (ml per year)" in page
+    assert "Mean estimate, as hazard ratio" in page
+    assert "Look 1: dose selection" in page
+
+
+def test_files_that_are_no_text_are_told(tmp_path):
+    picture = tmp_path / "x.png"
+    picture.write_bytes(bytes([0x89]) + b"PNG")
+    result = run(str(picture), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "x.png is no text file (TOML)" in result.output
+    assert "defect" not in result.output
+
+
+def test_numbers_of_trials_are_told_by_design_where_they_differ(scenario, tmp_path):
+    """With no effect the error of the share is small early; at a power near a half it is not."""
+    other, out = tmp_path / "other.toml", tmp_path / "out"
+    text = SCENARIO.replace("<fixed>", "null").replace("slowing = 0.4", "slowing = 0.0")
+    other.write_text(text, encoding="utf-8")
+    asked = ("--replicates", "2000", "--target-mcse", "0.012", "--no-truth")
+    assert run(str(scenario), str(other), *asked, "--out", str(out)).exit_code == 0
+    page = (out / "index.html").read_text(encoding="utf-8")
+    shown = re.findall(r"<dt>Simulated trials: ([^<]*)</dt><dd>([^<]*)</dd>", page)
+    assert shown == [("Cord area &lt;fixed&gt;", "2,000"), ("Cord area null", "1,000")]
 
 
 def test_interrupted_run_goes_on_from_its_checkpoint(scenario, tmp_path):

@@ -30,6 +30,7 @@ from pmsstats.trials.blocks import TrialEngine
 from pmsstats.trials.comparison import DesignComparison
 from pmsstats.trials.description import describe_scenario
 from pmsstats.trials.simulate import SimulationRequest, simulate_with
+from pmsstats.trials.trial_course import describe_course
 
 NAN = math.nan
 FIGURES = (
@@ -51,6 +52,7 @@ def designed(simulation, **changes) -> DesignedTrial:
         "facts": describe_scenario(simulation.scenario),
         "source": 'name = "<toy>"',
         "simulation": simulation,
+        "course": describe_course(simulation),
         "figures": FIGURES,
         "scales": {"test": "difference of means"},
         "generator": "toy 1",
@@ -59,6 +61,7 @@ def designed(simulation, **changes) -> DesignedTrial:
 
 
 PLAIN = simulate(0.8)
+FAILED_NONE = designed(PLAIN)
 VIEW = DesignView(
     title="Trial <1>",
     trials=(designed(PLAIN, closed_form=FORMULA),),
@@ -103,6 +106,8 @@ CELLS = [
     (("expected_n", 300.0, 0.0), "300"),
     (("expected_n", 1284.37, 12.3), "1,284 (12)"),
     (("truth", 0.48, 0.0), "0.4800"),
+    (("mean_estimate", NAN, NAN), "no answer"),
+    (("missed_look", 0.21, 0.02), "21.0 % (2.0)"),
 ]
 
 
@@ -179,10 +184,56 @@ def test_formula_stands_beside_the_simulation():
 def test_failures_are_said_at_the_top_and_counted_below():
     page = page_of("failures")
     assert page.index("Without an answer:") < page.index('id="trial-1"')
-    assert "gave no answer in" in page
-    assert "Trials without an answer" in page
+    assert "1 of 100 trials (1.0 %) had no final answer" in page
+    assert "1 had no final answer" in page
     assert "among trials whose analysis had an answer" in page
-    assert "Without an answer:" not in page_of("one")
+    assert "Without an answer" not in page_of("one")
+
+
+def test_silent_analyses_of_trials_with_an_answer_are_no_failed_trials():
+    """At look 1 an analysis had no answer in 2 trials, which ended with one."""
+    silent = pd.DataFrame(
+        [("test", 1, "no event", 2, 0, 0, 1, 1, "3, 8")], columns=FAILED_NONE.course.silent.columns
+    )
+    course = replace(FAILED_NONE.course, silent=silent)
+    page = render_design_html(
+        DesignView(title="Silent", trials=(replace(FAILED_NONE, course=course),))
+    )
+    assert "had no answer at look 1 in 2 of 100 trials (2.0 %): no event." in page
+    assert "No trial was left without a final answer." in page
+    assert "1 stopped early, futile; 1 had a final answer at the end" in page
+    assert "Without an answer:" not in page
+
+
+def test_course_of_the_trial_stands_on_the_page():
+    page = page_of("arms")
+    assert "Arms and looks" in page
+    assert 'data-label="Allocation ratio">1<' in page
+    assert 'data-label="Takes place in">all 100 trials<' in page
+
+
+class Drawn:
+    """A simulation that keeps the labels of what it draws: pages hold text as paths."""
+
+    def __init__(self, simulation):
+        self.simulation, self.labels = simulation, []
+
+    def __getattr__(self, name):
+        return getattr(self.simulation, name)
+
+    def plot(self, *, ax, kind, **kws):
+        ax = self.simulation.plot(ax=ax, kind=kind, **kws)
+        self.labels.append((kind, ax.get_xlabel()))
+        return ax
+
+
+def test_estimates_are_drawn_on_their_scale():
+    drawn = Drawn(PLAIN)
+    trial = designed(drawn, scales={"test": "log hazard ratio"}, ratios={"test": "hazard ratio"})
+    page = render_design_html(DesignView(title="Ratio", trials=(trial,)))
+    label = "Estimated log hazard ratio, hazard ratio below; dashes: mean, line: truth"
+    assert ("estimates", label) in drawn.labels
+    assert "True value, as hazard ratio" in page
 
 
 def test_where_trials_end_is_drawn():
@@ -242,6 +293,70 @@ def test_tables_answer_one_question_each():
     assert others.rows == (("a new one", "dose1", "0.200 (0.010)"),)
 
 
+def test_logarithms_of_ratios_are_given_as_ratios():
+    """exp(-0.5) = 0.607, exp(0.2) = 1.221, by hand."""
+    rows = pd.DataFrame(
+        [
+            row("success", 0.8, comparison=""),
+            row("truth", -0.5, mcse=0.0),
+            row("mean_estimate", 0.2),
+            row("bias", 0.7),
+        ]
+    )
+    blocks = dict(
+        operating_tables(rows, scales={"test": "log hazard ratio"}, ratios={"test": "hazard ratio"})
+    )
+    assert blocks["Is the estimate right?"][0].rows == (
+        ("True value", "\N{MINUS SIGN}0.5000"),
+        ("True value, as hazard ratio", "0.61"),
+        ("Mean estimate", "0.200 (0.010)"),
+        ("Mean estimate, as hazard ratio", "1.22"),
+        ("Bias (mean estimate less true value)", "0.700 (0.010)"),
+    )
+
+
+def test_analysis_without_any_answer_is_said_to_have_none():
+    """An analysis that failed in every trial has a mean estimate of nothing, from no trial."""
+    rows = pd.DataFrame([row("success", 0.8, comparison=""), row("mean_estimate", NAN, NAN, n=0)])
+    blocks = dict(
+        operating_tables(rows, scales={"test": "log hazard ratio"}, ratios={"test": "hazard ratio"})
+    )
+    assert blocks["Is the estimate right?"][0].rows == (
+        ("Trials that it rests on", "0 of 100"),
+        ("Mean estimate", "no answer"),
+        ("Mean estimate, as hazard ratio", "\N{EN DASH}"),
+    )
+
+
+SAME = [
+    ("disjunctive_power", 0.8, 1),
+    ("familywise_error", 0.8, 1),
+    ("disjunctive_power", 0.7, 0),
+]
+
+
+@pytest.mark.parametrize(("quantity", "value", "n_notes"), SAME)
+def test_what_is_success_by_definition_is_said_once(quantity, value, n_notes):
+    rows = pd.DataFrame([row("success", 0.8, comparison=""), row(quantity, value, comparison="")])
+    finds = operating_tables(rows, scales={})[0][1][0]
+    assert len(finds.rows) == 2 - n_notes
+    assert [note.split(" where ")[0] for note in finds.notes] == (
+        ["The trial ends in success"] * n_notes
+    )
+
+
+MISSED = [(0.0, []), (0.25, [("An interim look never came", "25.0 % (1.0)")])]
+
+
+@pytest.mark.parametrize(("value", "lines"), MISSED)
+def test_looks_that_never_came_are_told_if_there_are_any(value, lines):
+    rows = pd.DataFrame(
+        [ROWS.iloc[4].to_dict(), row("missed_look", value, analysis="", comparison="")]
+    )
+    course = operating_tables(rows, scales={})[0][1][0]
+    assert list(course.rows[1:]) == lines
+
+
 def test_shares_among_answers_are_shown_where_some_are_missing():
     rows = ROWS.copy()
     rows.loc[1, ["value", "n_replicates"]] = [0.9, 89]
@@ -275,9 +390,12 @@ SENTENCES = [
     ),
     (
         ROWS.replace({"quantity": {"power": "type1_error"}}).replace({"value": {0.8: 0.026}}),
-        "about 2.6 of 100 such trials would nevertheless claim that it does",
+        "about 3 of 100 such trials would nevertheless claim that it does",
     ),
     (ROWS.replace({"value": {0.8: 1.0}}), "all of 100 such trials"),
+    (ROWS.replace({"value": {0.8: 0.99}}), "about 99 of 100 such trials"),
+    (ROWS.replace({"value": {0.8: 0.996}}), "more than 99 of 100 such trials"),
+    (ROWS.replace({"value": {0.8: 0.004}}), "fewer than 1 of 100 such trials"),
 ]
 
 
@@ -303,6 +421,28 @@ def test_designs_stand_in_columns():
         ("Stops early: futile", "\N{EN DASH}", "20.0 % (4.0)"),
     )
     twice = designs_table(frame.assign(design="a", comparison=["x", "y"]))
-    assert twice.columns == ("What", "a", "a: x", "a: y")
+    assert twice.columns == ("What", "a")
+    assert twice.rows[0] == ("The trial ends in success", "80.0 % (4.0)")
+
+
+def test_comparisons_of_a_design_have_rows_of_their_own():
+    frame = pd.DataFrame(
+        {
+            "design": ["a", "b", "b"], "comparison": ["x", "x", "y"], "n_replicates": 100,
+            "success": [0.8, 0.9, 0.9], "success_mcse": 0.03,
+            "power": [0.8, 0.7, 0.6], "power_mcse": 0.04,
+            "disjunctive_power": [NAN, 0.9, 0.9], "disjunctive_power_mcse": [NAN, 0.03, 0.03],
+            "missed_look": [0.0, 0.0, 0.0], "missed_look_mcse": 0.0,
+        }
+    )  # fmt: skip
     dash = "\N{EN DASH}"
-    assert twice.rows[0] == ("The trial ends in success", "80.0 % (4.0)", dash, dash)
+    assert designs_table(frame).rows == (
+        ("The trial ends in success", "80.0 % (3.0)", "90.0 % (3.0)"),
+        ("Finds the effect (power)", "80.0 % (4.0)", dash),
+        ("Finds the effect (power): x", dash, "70.0 % (4.0)"),
+        ("Finds the effect (power): y", dash, "60.0 % (4.0)"),
+    )
+    late = frame.assign(missed_look=[0.0, 0.2, 0.2], missed_look_mcse=[0.0, 0.04, 0.04])
+    assert designs_table(late).rows[-1] == (
+        "An interim look never came", "in none of 100", "20.0 % (4.0)"
+    )  # fmt: skip

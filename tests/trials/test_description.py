@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from toy_trials import toy_scenario, with_interim
@@ -20,7 +21,8 @@ from pmsstats.trials import (
     describe_scenario,
     trial_library,
 )
-from pmsstats.trials.description import METHODS, describe_estimate
+from pmsstats.trials.description import METHODS, describe_estimate, describe_ratio
+from pmsstats.trials.scenario import AnalysisMethod
 
 TOY = toy_scenario(0.8)
 
@@ -34,7 +36,7 @@ def test_plain_trial_part_by_part():
     assert describe_scenario(TOY) == (
         ("Population", "model toy"),
         ("Arms", "control; dose1 (shift 0.8)"),
-        ("Recruitment", "40 subjects all on the first day; permuted blocks"),
+        ("Recruitment", "40 subjects all on the first day; randomised 1:1, permuted blocks"),
         ("Visits", "weeks 0, 52"),
         ("Not seen", "nothing"),
         ("Endpoints", "score: score (higher is better)"),
@@ -75,12 +77,13 @@ SENTENCES = [
     (
         "Recruitment",
         {"accrual": Accrual(n_subjects=1200, years=1.0, pattern="poisson", allocation="simple")},
-        "1,200 subjects over 1 year, at random times; simple randomisation",
+        "1,200 subjects over 1 year, at random times; randomised 1:1, simple randomisation",
     ),
     (
         "Recruitment",
         {"accrual": Accrual(n_subjects=90, years=2.0, pattern="ramp", ramp_years=0.5)},
-        "90 subjects over 2 years, with a rise over the first 0.5 years; permuted blocks",
+        ("90 subjects over 2 years, with a rise over the first 0.5 years; randomised 1:1, permuted "
+        "blocks"),
     ),
     (
         "Visits",
@@ -109,7 +112,40 @@ SENTENCES = [
     (
         "Endpoints",
         {"endpoints": (TrialEndpoint(name="score", measure="edss", rule="cdp24"),)},
-        "score: time to cdp24 of edss",
+        "score: time to 24-week confirmed EDSS progression (cdp24 of edss)",
+    ),
+    (
+        "Endpoints",
+        {"endpoints": (TrialEndpoint(name="score", measure="score", rule="mine"),)},
+        "score: time to mine of score",
+    ),
+    (
+        "Endpoints",
+        {"endpoints": (TrialEndpoint(name="score", measure="thalamus_ml"),)},
+        "score: thalamus_ml, Thalamic volume in ml (higher is better)",
+    ),
+    (
+        "Endpoints",
+        {"endpoints": (TrialEndpoint(name="score", measure="t25fw_s"),)},
+        "score: t25fw_s, Timed 25-foot walk in s (lower is better)",
+    ),
+    (
+        "Analyses",
+        {"analyses": (TrialAnalysis(name="test", endpoint="score", method="proportion"),)},
+        ("test: proportion with progression of score, those who leave before count as long as "
+        "they were seen (Kaplan-Meier)"),
+    ),
+    (
+        "Analyses",
+        {
+            "analyses": (
+                TrialAnalysis(
+                    name="test", endpoint="score", method="proportion",
+                    options={"missing": "excluded"},
+                ),
+            )
+        },
+        "test: proportion with progression of score, those who leave before are left out",
     ),
     (
         "Analyses",
@@ -144,6 +180,9 @@ def test_sentence(label, changes, sentence):
     assert part(label, **changes) == sentence
 
 
+SEQUENTIAL = replace(
+    TOY, decision=DecisionRule(analysis="test", boundary="ld_pocock", futility={"z": 0.0})
+)
 TIMINGS = [
     ({}, "half: when 50 % have reached the last visit, stop for efficacy or futility, by test"),
     (
@@ -154,7 +193,14 @@ TIMINGS = [
         {"at": "enrolled", "value": 20, "rule": "select_arms", "options": {"threshold": 0.3}},
         (
             "half: when 20 subjects are randomised, drop arms whose one-sided p value is not below "
-            "0.3, by test"
+            "0.3 (their later places go to the arms left), by test"
+        ),
+    ),
+    (
+        {"rule": "select_arms", "options": {"keep": 1, "places": "close"}},
+        (
+            "half: when 50 % have reached the last visit, drop arms, at most 1 going on (their "
+            "later places are not filled), by test"
         ),
     ),
     (
@@ -166,7 +212,8 @@ TIMINGS = [
 
 @pytest.mark.parametrize(("changes", "sentence"), TIMINGS)
 def test_look(changes, sentence):
-    assert dict(describe_scenario(with_interim(TOY, **changes)))["Interim looks"] == sentence
+    trial = with_interim(SEQUENTIAL, **changes)
+    assert dict(describe_scenario(trial))["Interim looks"] == sentence
 
 
 def test_several_comparisons_without_correction_are_said():
@@ -186,12 +233,45 @@ def test_every_method_has_words_for_what_it_does_and_what_it_estimates():
         method: describe_estimate(TrialAnalysis(name="a", endpoint="e", method=method))
         for method in METHODS
     }
-    assert len(found) == 11
+    assert set(found) == set(get_args(AnalysisMethod))
     assert found["cox"] == "log hazard ratio"
     odds = TrialAnalysis(
         name="a", endpoint="e", method="proportion", options={"effect": "log_odds_ratio"}
     )
     assert describe_estimate(odds) == "log odds ratio"
+    assert describe_estimate(replace(odds, options={})) == "difference of proportions"
+
+
+SCALES = [
+    ("random_slope", "thalamus_ml", "difference of slopes (ml per year)"),
+    ("random_slope", "edss", "difference of slopes (per year)"),
+    ("random_slope", "of my own", "difference of slopes (per year)"),
+    ("mmrm", "t25fw_s", "difference of means at the last visit (s)"),
+    ("change", "edss", "difference of mean changes"),
+    ("counts", "new_t2_count", "log ratio of rates"),
+]
+
+
+@pytest.mark.parametrize(("method", "measure", "words"), SCALES)
+def test_estimates_carry_the_unit_of_the_measure(method, measure, words):
+    analysis = TrialAnalysis(name="a", endpoint="e", method=method)
+    assert describe_estimate(analysis, TrialEndpoint(name="e", measure=measure)) == words
+
+
+RATIOS = [
+    ("cox", {}, "hazard ratio"),
+    ("log_rank", {}, "hazard ratio"),
+    ("counts", {}, "ratio of rates"),
+    ("proportion", {"effect": "log_odds_ratio"}, "odds ratio"),
+    ("proportion", {}, ""),
+    ("random_slope", {}, ""),
+]
+
+
+@pytest.mark.parametrize(("method", "options", "ratio"), RATIOS)
+def test_ratios_of_logarithms_are_named(method, options, ratio):
+    analysis = TrialAnalysis(name="a", endpoint="e", method=method, options=options)
+    assert describe_ratio(analysis) == ratio
 
 
 def test_every_published_trial_is_described_without_leftovers():
