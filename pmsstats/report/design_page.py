@@ -284,7 +284,7 @@ def _questions(trial: DesignedTrial, position: int) -> list[dict[str, Any]]:
     for kind, alt, caption in trial.figures:
         figure = result_figure(
             f"trial-{position}-{kind}",
-            lambda ax, kind=kind: _fitted(_drawn(trial, kind, ax)),
+            lambda ax, kind=kind: _fitted(trial.simulation.plot(ax=ax, kind=kind)),
             height=_height(rows) if kind == "power" else _FIGURE_HEIGHT,
             alt=alt,
             caption=caption,
@@ -296,16 +296,6 @@ def _questions(trial: DesignedTrial, position: int) -> list[dict[str, Any]]:
     ]
     course = {"question": "Arms and looks", "tables": course_tables(trial.course), "figures": []}
     return [*shown, course]
-
-
-def _drawn(trial: DesignedTrial, kind: str, ax: Axes) -> Axes:
-    """Draw one kind of figure; estimates on the scale of the primary analysis."""
-    if kind != "estimates":
-        return trial.simulation.plot(ax=ax, kind=kind)
-    rows = trial.simulation.table().set_index("quantity")
-    primary = str(rows.loc["success", "analysis"])
-    scale, ratio = trial.scales.get(primary, "effect"), trial.ratios.get(primary, "")
-    return trial.simulation.plot(ax=ax, kind=kind, scale=scale, ratio=ratio)
 
 
 def _height(rows: pd.DataFrame) -> float:

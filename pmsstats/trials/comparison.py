@@ -22,15 +22,17 @@ __all__ = ["DesignComparison", "named_scenarios"]
 
 _QUANTITIES = (
     "power", "type1_error", "success", "familywise_error", "disjunctive_power", "bias", "coverage",
-    "stopped_for_efficacy", "stopped_for_futility", "expected_n", "expected_years", "failed",
+    "stopped_for_efficacy", "stopped_for_futility", "missed_look", "expected_n", "expected_years",
+    "failed",
 )  # fmt: skip
 _COLUMNS = {
     "power": "Power", "type1_error": "Type I error", "success": "Succeeds",
     "stopped_for_efficacy": "Stops: effect", "stopped_for_futility": "Stops: futile",
-    "expected_n": "Patients", "expected_years": "Years", "failed": "No answer",
+    "missed_look": "A look never came", "expected_n": "Patients", "expected_years": "Years",
+    "failed": "No answer",
 }  # fmt: skip
 """What is shown of a design, with the words for it."""
-_ONLY_IF_ANY = frozenset({"stopped_for_efficacy", "stopped_for_futility", "failed"})
+_ONLY_IF_ANY = frozenset({"stopped_for_efficacy", "stopped_for_futility", "missed_look", "failed"})
 _OF_COMPARISONS = frozenset({"power", "type1_error"})
 _MEANS = {"expected_n": 0, "expected_years": 1}  # decimals
 

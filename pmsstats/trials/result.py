@@ -16,6 +16,7 @@ from pmsstats.plots.operating import plot_estimates, plot_rejections, plot_stopp
 from pmsstats.provenance import build_manifest, write_manifest
 from pmsstats.results import Exclusion, Result, format_number, to_plain
 from pmsstats.trials.checkpoint import generator_identity, write_frame
+from pmsstats.trials.description import describe_estimate, describe_ratio
 from pmsstats.trials.operating import HARM_IN_ERRORS, benefit_sign, final_answers
 from pmsstats.trials.scenario import Scenario
 
@@ -261,7 +262,13 @@ class SimulationResult(Result):
             rows = self.operating[self.operating["quantity"].isin(_REJECTIONS)]
             return plot_rejections(_labelled(rows), ax=ax, origin=self.origin, **kws)
         if kind == "estimates":
-            return plot_estimates(self._answers(), ax=ax, origin=self.origin, **kws)
+            analysis = self.scenario.analysis(self.scenario.decision.analysis)
+            endpoint = self.scenario.endpoint(analysis.endpoint)
+            words = {
+                "scale": describe_estimate(analysis, endpoint),
+                "ratio": describe_ratio(analysis),
+            }
+            return plot_estimates(self._answers(), ax=ax, origin=self.origin, **words | kws)
         if kind == "stopping":
             return plot_stopping(self._ends(), ax=ax, origin=self.origin, **kws)
         raise DesignError(f"`kind` must be 'power', 'estimates' or 'stopping', got {kind!r}.")

@@ -231,7 +231,7 @@ def test_estimates_are_drawn_on_their_scale():
     drawn = Drawn(PLAIN)
     trial = designed(drawn, scales={"test": "log hazard ratio"}, ratios={"test": "hazard ratio"})
     page = render_design_html(DesignView(title="Ratio", trials=(trial,)))
-    label = "Estimated log hazard ratio, hazard ratio below; dashes: mean, line: truth"
+    label = "Estimated difference of mean changes; dashes: mean, line: truth"
     assert ("estimates", label) in drawn.labels
     assert "True value, as hazard ratio" in page
 

@@ -159,7 +159,7 @@ def test_any_cluster_will_do() -> None:
     import distributed
 
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
+        n_workers=1, threads_per_worker=2, dashboard_address=":0"
     ) as cluster:
         found = collected(toy_block, backend="dask", scheduler=cluster.scheduler_address)
     assert_expected(found)

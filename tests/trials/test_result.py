@@ -166,3 +166,13 @@ def test_claims_of_a_harmful_treatment_are_called_so(effect: float, words: str) 
     ))  # fmt: skip
     request = SimulationRequest(n_replicates=200, truth=True)
     assert words in simulate_with(ENGINE, trial, GENERATOR, 3, request).headline()
+
+
+def test_ratios_stand_below_their_logarithms() -> None:
+    times = (TrialAnalysis(name="test", endpoint="score", method="log_rank"),)
+    trial = toy_scenario(-0.3, analyses=times)
+    request = SimulationRequest(n_replicates=100, truth=False)
+    _, ax = plt.subplots()
+    simulate_with(ENGINE, trial, GENERATOR, 3, request).plot(ax=ax, kind="estimates")
+    assert ax.get_xlabel().startswith("Estimated log hazard ratio, hazard ratio below")
+    plt.close("all")

@@ -50,8 +50,8 @@ class LibraryComparison(Result):
         inside, usual = int((known["inside"] == "yes").sum()), int((rows["share"] >= 0.5).sum())
         return (
             f"Published trials simulated: {len(self.comparisons)}; {inside} of {len(known)} "
-            "published effects lie where 95 % of simulated trials do; the paper's conclusion is the "
-            f"more frequent one in {usual} of {len(rows)} comparisons."
+            "published effects lie where 95 % of simulated trials do; the paper's conclusion is "
+            f"the more frequent one in {usual} of {len(rows)} comparisons."
         )
 
     def table(self) -> pd.DataFrame:
