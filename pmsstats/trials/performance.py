@@ -45,7 +45,7 @@ def share_measure(hits: np.ndarray) -> PerformanceMeasure:
     Examples
     --------
     >>> share_measure(np.array([True, True, False, True]))
-    Measure(value=0.75, mcse=0.21650635094610965, n_replicates=4)
+    PerformanceMeasure(value=0.75, mcse=0.21650635094610965, n_replicates=4)
     """
     n = len(hits)
     if n == 0:
