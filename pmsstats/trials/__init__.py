@@ -16,15 +16,20 @@ from pmsstats.trials.designs import (
     multi_arm_multi_stage_design,
     sample_size_re_estimation_design,
 )
-from pmsstats.trials.library import LibraryTrial, PublishedFinding, library_trial, trial_library
-from pmsstats.trials.library.overview import LibraryComparison, simulate_library
-from pmsstats.trials.library.published import (
+from pmsstats.trials.operating import operating_characteristics
+from pmsstats.trials.progress import Progress
+from pmsstats.trials.published_trials import (
+    LibraryTrial,
+    PublishedFinding,
+    library_trial,
+    trial_library,
+)
+from pmsstats.trials.published_trials.overview import LibraryComparison, simulate_library
+from pmsstats.trials.published_trials.published import (
     PublishedComparison,
     compare_with_published,
     simulate_published,
 )
-from pmsstats.trials.operating import operating_characteristics
-from pmsstats.trials.progress import Progress
 from pmsstats.trials.result import SimulationResult
 from pmsstats.trials.scenario import (
     Accrual,

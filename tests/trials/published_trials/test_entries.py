@@ -9,8 +9,8 @@ import pytest
 
 from pmsstats import evidence
 from pmsstats.errors import DesignError, SchemaError
-from pmsstats.trials.library import library_trial, trial_library
-from pmsstats.trials.library.entries import PublishedFinding, parse_trial
+from pmsstats.trials.published_trials import library_trial, trial_library
+from pmsstats.trials.published_trials.entries import PublishedFinding, parse_trial
 from synthetic import PRESETS, TREATMENTS, preset
 
 NAMES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pmsstats.trials.library.entries import (
+from pmsstats.trials.published_trials.entries import (
     LibraryTrial,
     PublishedFinding,
     library_trial,

@@ -13,7 +13,7 @@ from pmsstats.errors import DesignError
 from pmsstats.plots.published import plot_published
 from pmsstats.results import Exclusion, Result, format_interval, format_number, to_plain
 from pmsstats.seeds import Seed
-from pmsstats.trials.library.entries import LibraryTrial, PublishedFinding, library_trial
+from pmsstats.trials.published_trials.entries import LibraryTrial, PublishedFinding, library_trial
 from pmsstats.trials.simulate import SimulationResult, simulate_trials
 
 if TYPE_CHECKING:

@@ -156,7 +156,7 @@ def trial_library() -> Mapping[str, LibraryTrial]:
     >>> "ms_stat" in trial_library()
     True
     """
-    folder = resources.files("pmsstats.trials.library")
+    folder = resources.files("pmsstats.trials.published_trials")
     paths = sorted(
         (path for path in folder.iterdir() if path.name.endswith(".toml")), key=lambda p: p.name
     )

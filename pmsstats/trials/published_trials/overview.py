@@ -12,8 +12,8 @@ from pmsstats.errors import DesignError
 from pmsstats.plots.published import plot_published
 from pmsstats.results import Exclusion, Result
 from pmsstats.seeds import Seed, as_seed_sequence, stream
-from pmsstats.trials.library.entries import trial_library
-from pmsstats.trials.library.published import (
+from pmsstats.trials.published_trials.entries import trial_library
+from pmsstats.trials.published_trials.published import (
     PublishedComparison,
     shown_rows,
     simulate_published,

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from properties import assert_result_contract
 
 from pmsstats.errors import DesignError
-from pmsstats.trials.library import library_trial, trial_library
-from pmsstats.trials.library.entries import LibraryTrial, parse_trial
-from pmsstats.trials.library.overview import LibraryComparison, simulate_library
-from pmsstats.trials.library.published import compare_with_published, simulate_published
+from pmsstats.trials.published_trials import library_trial, trial_library
+from pmsstats.trials.published_trials.entries import LibraryTrial, parse_trial
+from pmsstats.trials.published_trials.overview import LibraryComparison, simulate_library
+from pmsstats.trials.published_trials.published import compare_with_published, simulate_published
 from pmsstats.trials.result import SimulationResult
 from synthetic import generate_trials
 
